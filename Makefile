@@ -1,0 +1,114 @@
+# `make help` lists what there is. Needed: make, Python 3.11 to 3.13, and a network the first time.
+# Written for GNU make 3.81 too (the one macOS has) and for any POSIX shell.
+
+PYTHON ?= python3
+ARGS ?=
+
+unexport PYTHONPATH PYTHONHOME
+export JUPYTER_PREFER_ENV_PATH = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help run lab test notebooks work reset lock clean FORCE
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/ready  ## train and evaluate both networks (options: ARGS="…")
+	@.venv/bin/python -m mnist_helpers run $(ARGS)
+
+lab: .venv/ready work  ## open your own copies of the notebooks, in work/, in JupyterLab
+	@PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/python -m jupyterlab \
+	  --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$$PWD/work" $(ARGS)
+
+# pytest runs even when ruff complains, so that its closing lines are the last thing printed.
+test: .venv/ready-dev  ## check the style, then run all tests and all notebooks
+	@style=0; \
+	.venv/bin/ruff check --quiet --output-format concise . || style=1; \
+	.venv/bin/ruff format --quiet --output-format concise --check . || style=1; \
+	[ $$style = 0 ] || echo 'ruff complains (above): `.venv/bin/ruff check --fix` and `.venv/bin/ruff format` mend most of it.' >&2; \
+	.venv/bin/python -m pytest $(ARGS) && [ $$style = 0 ]
+
+notebooks: .venv/ready-dev  ## run all notebooks on real MNIST and store their outputs
+	@.venv/bin/python tests/store_notebooks.py $(ARGS)
+
+work:  ## copy into work/ the notebooks that are not there yet
+	@mkdir -p work
+	@for notebook in notebooks/*.ipynb; do \
+	  copy="work/$${notebook##*/}"; \
+	  if [ -e "$$notebook" ] && [ ! -e "$$copy" ]; then cp "$$notebook" "$$copy" || exit 1; fi; \
+	done
+
+reset:  ## start again with fresh notebooks in work/; the old folder is kept under a dated name
+	@if [ -e work ]; then \
+	  old="work-$$(date +%Y-%m-%d-%H%M%S)"; \
+	  while [ -e "$$old" ]; do old="$$old-again"; done; \
+	  mv work "$$old" && echo "Your notebooks are kept in $$old."; \
+	fi
+	@$(MAKE) --no-print-directory work
+
+COMPILE = .venv/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
+  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-header --no-annotate --quiet $(ARGS)
+
+lock: .venv/ready-dev  ## write both locks from pyproject.toml (newer versions: ARGS=--upgrade)
+	@$(COMPILE) -o requirements.lock
+	@$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+
+clean:  ## remove .venv and all caches; work/ and results/ stay
+	@rm -rf .venv .pytest_cache .ruff_cache dist
+	@find . -name .git -prune -o -type d \
+	  \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+
+# --- the virtual environment -------------------------------------------------------------------
+# .venv/made       the folder it was made for, written when the bare environment is complete
+# .venv/ready      requirements.lock and the project are installed
+# .venv/ready-dev  the same with requirements-dev.lock, which holds all of requirements.lock
+
+# A virtual environment knows its own absolute path: it is made anew when the folder was moved or
+# copied, or when the Python under it is gone.
+SOUND := $(shell [ -x .venv/bin/python ] && [ "$$(cat .venv/made 2>/dev/null)" = "$$(pwd -P)" ] && echo yes)
+ifneq ($(SOUND),yes)
+.venv/ready .venv/ready-dev: FORCE
+endif
+FORCE:
+
+.venv/ready: requirements.lock pyproject.toml
+	$(make-venv)
+	@$(call install,requirements.lock)
+	@touch $@
+
+.venv/ready-dev: requirements-dev.lock pyproject.toml
+	$(make-venv)
+	@$(call install,requirements-dev.lock)
+	@touch .venv/ready $@
+
+# When pip was stopped while it installed, it takes half a package for a whole one the next time.
+# Its log tells: it stays when pip fails, and has this line only if pip got as far as installing.
+define make-venv
+@stop() { echo "$$1" >&2; exit 1; }; \
+if [ "$(SOUND)" = yes ] && ! grep -qs '^Installing collected' .venv/install.log; then exit 0; fi; \
+name='name one you have: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12'; \
+version=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1) || \
+  stop "Python 3.11, 3.12 or 3.13 is needed and \"$(PYTHON)\" does not run: install one of them, or $$name"; \
+case "$$version" in 3.11 | 3.12 | 3.13) ;; \
+  *) stop "Python 3.11, 3.12 or 3.13 is needed and \"$(PYTHON)\" is Python $$version: install one of them, or $$name" ;; \
+esac; \
+"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || \
+  stop "\"$(PYTHON)\" lacks its module venv or ensurepip: install it (on Debian and Ubuntu: apt install python$$version-venv), or $$name"; \
+rm -rf .venv && "$(PYTHON)" -m venv .venv >&2 && pwd -P > .venv/made || \
+  { rm -rf .venv; stop "\"$(PYTHON)\" could not make a virtual environment here (see above)."; }
+endef
+
+# Bytecode is compiled now: without it, every `import keras` would take some 8 seconds.
+# A file with hashes refuses `-e .`, so the project comes second; its build back end is in the lock.
+define install
+pip='.venv/bin/python -m pip install'; log=.venv/install.log; \
+echo "Installing what $(1) lists into .venv (up to 3 GB on disk, a few minutes) ..."; \
+$$pip --compile --progress-bar off --require-hashes -r $(1) > $$log 2>&1 && \
+$$pip --no-deps --no-build-isolation -e . > $$log 2>&1 && rm $$log || { \
+  grep -Eiv '^ignoring|is ignored' $$log | tail -n 9; \
+  echo "The installation did not reach its end: pip's last lines are above, all of them in $$log. Once the cause is mended, run make again."; \
+  exit 1; } >&2
+endef
