@@ -1,0 +1,124 @@
+"""What a network got right and wrong, and how far such a figure can be trusted."""
+
+import csv
+from importlib import resources
+
+import numpy as np
+
+
+def right_and_wrong(labels, predicted):
+    """Say which predictions were right and which were wrong.
+
+    Parameters
+    ----------
+    labels, predicted : ndarray of int, shape (n,)
+        True and predicted digits.
+
+    Returns
+    -------
+    right, wrong : ndarray of int
+        Indices into `labels`, ascending; together they are all of them.
+
+    Raises
+    ------
+    ValueError
+        If the shapes are not (n,) both; one-hot labels or probabilities need ``argmax(axis=1)``.
+    """
+    labels, predicted = _check_digits(labels, predicted)
+    return np.flatnonzero(labels == predicted), np.flatnonzero(labels != predicted)
+
+
+def per_class_accuracy(labels, predicted):
+    """Share of each digit that was read right.
+
+    Returns
+    -------
+    ndarray of float64, shape (10,)
+        In [0, 1]; 0 for a digit that does not occur. Parameters and errors as `right_and_wrong`.
+    """
+    counts = confusion_counts(labels, predicted)
+    return counts.diagonal() / np.maximum(counts.sum(axis=1), 1)
+
+
+def confusion_counts(labels, predicted):
+    """Count how often each digit (row) was read as each digit (column).
+
+    Returns
+    -------
+    ndarray of int64, shape (10, 10)
+        Rows are true digits, columns predicted ones. Parameters and errors as `right_and_wrong`.
+    """
+    labels, predicted = _check_digits(labels, predicted)
+    counts = np.zeros((10, 10), dtype="int64")
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
+def accuracy_interval(n_right, n):
+    """Give the 95 % interval of an accuracy (Wilson's, for `n_right` successes in `n` tries).
+
+    Parameters
+    ----------
+    n_right, n : int
+        0 <= n_right <= n, n at least 1.
+
+    Returns
+    -------
+    low, high : float
+        In [0, 1]. It speaks of the choice of test images, not of the seed of the training.
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible.
+    """
+    from scipy.stats import binomtest
+
+    if not (n >= 1 and 0 <= n_right <= n):
+        raise ValueError(f"need 0 <= n_right <= n and n >= 1; received {n_right} of {n}.")
+    interval = binomtest(int(n_right), int(n)).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def measured(table):
+    """Read a table of results that this project measured and keeps.
+
+    Parameters
+    ----------
+    table : str
+        ``"articles"``: both articles' networks over five seeds, made by
+        ``python benchmarks/articles.py``.
+
+    Returns
+    -------
+    list of dict
+        One for each row; numbers are int or float, all else text.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such table.
+    """
+    path = resources.files("mnist_helpers") / "measured" / f"{table}.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return [{name: _number(text) for name, text in row.items()} for row in rows]
+
+
+def _number(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _check_digits(labels, predicted):
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    if labels.ndim != 1 or labels.shape != predicted.shape:
+        raise ValueError(
+            "`labels` and `predicted` must both be digits of shape (n,); "
+            f"received {labels.shape} and {predicted.shape}. Rows of ten need argmax(axis=1) first."
+        )
+    return labels, predicted

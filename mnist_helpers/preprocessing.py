@@ -1,0 +1,151 @@
+"""From raw digits to what a network takes: arrays in, arrays out, no files and no models."""
+
+import numpy as np
+
+N_CLASSES = 10
+
+
+def scale_pixels(images):
+    """Bring grey levels from 0..255 to 0..1.
+
+    Parameters
+    ----------
+    images : ndarray of uint8
+        Any shape; 0 is background and 255 full ink.
+
+    Returns
+    -------
+    ndarray of float32
+        Same shape, values in [0, 1].
+
+    Raises
+    ------
+    TypeError
+        If `images` are not uint8, most often because they have been scaled already.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        came, advice = f"{images.dtype}", "Convert whole grey levels with images.astype('uint8')."
+        if images.dtype.kind == "f" and images.size and images.max() <= 1:
+            came += f" from {images.min():g} to {images.max():g}"
+            advice = "They are scaled already; dividing by 255 twice leaves them nearly black."
+        raise TypeError(f"`images` must be uint8 pixels from 0 to 255; received {came}. {advice}")
+    return images.astype("float32") / 255
+
+
+def _check_images(images):
+    images = np.asarray(images)
+    if images.ndim != 3 or images.shape[1:] != (28, 28):
+        one = " One image alone needs a batch axis: images[None]." if images.ndim == 2 else ""
+        raise ValueError(f"`images` must have shape (n, 28, 28); received {images.shape}.{one}")
+    return images
+
+
+def to_vectors(images):
+    """Lay the 28 rows of each image end to end, as a dense network takes them.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, 28, 28)
+
+    Returns
+    -------
+    ndarray, shape (n, 784)
+
+    Raises
+    ------
+    ValueError
+        If `images` have another shape.
+    """
+    images = _check_images(images)
+    return images.reshape(len(images), 784)
+
+
+def to_images(images):
+    """Add the channel axis that a convolutional network takes, channels last.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, 28, 28)
+
+    Returns
+    -------
+    ndarray, shape (n, 28, 28, 1)
+
+    Raises
+    ------
+    ValueError
+        If `images` have another shape.
+    """
+    return _check_images(images)[..., None]
+
+
+def one_hot(labels):
+    """Turn digits into vectors of ten, 1 at the digit's own index, through Keras.
+
+    Keras alone would take -1 for the last class without a word; here it is refused.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        Digits from 0 to 9.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 10)
+
+    Raises
+    ------
+    ValueError
+        If `labels` are not a row of whole numbers from 0 to 9.
+    """
+    import keras
+
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"`labels` must be whole numbers of shape (n,); received {labels.dtype} {labels.shape}."
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < N_CLASSES:
+        raise ValueError(
+            f"`labels` must lie between 0 and 9; received {labels.min()} to {labels.max()}."
+        )
+    return keras.utils.to_categorical(labels, N_CLASSES)
+
+
+def split_validation(x, y, fraction=0.1, *, seed=0):
+    """Set a part of the training data aside, drawn at random, each digit in its proportion.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Images (any shape after the first axis) and their labels: digits (n,) or one-hot (n, 10).
+    fraction : float
+        Share that is set aside, 0 <= fraction < 1; 0 sets nothing aside.
+    seed : int
+        The same seed gives the same split.
+
+    Returns
+    -------
+    (x_fit, y_fit), (x_val, y_val)
+        Both parts; with ``fraction=0`` the second is empty.
+
+    Raises
+    ------
+    ValueError
+        If `fraction` is out of range, the lengths differ, or a part is too small for ten classes.
+    """
+    from sklearn.model_selection import train_test_split
+
+    x, y = np.asarray(x), np.asarray(y)
+    if len(x) != len(y):
+        raise ValueError(f"`x` and `y` must be equally long; received {len(x)} and {len(y)}.")
+    if not 0 <= fraction < 1:
+        raise ValueError(f"`fraction` must be at least 0 and below 1; received {fraction}.")
+    if fraction == 0:
+        return (x, y), (x[:0], y[:0])
+    digits = y if y.ndim == 1 else y.argmax(axis=1)
+    fit, val = train_test_split(
+        np.arange(len(y)), test_size=fraction, stratify=digits, random_state=int(seed)
+    )
+    return (x[fit], y[fit]), (x[val], y[val])

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from mnist_helpers import evaluation
+
+LABELS = np.array([0, 1, 1, 2, 9])
+PREDICTED = np.array([0, 1, 7, 2, 4])
+
+
+def test_right_and_wrong_are_all_of_them():
+    right, wrong = evaluation.right_and_wrong(LABELS, PREDICTED)
+    assert right.tolist() == [0, 1, 3]
+    assert wrong.tolist() == [2, 4]
+
+
+def test_per_class_accuracy():
+    shares = evaluation.per_class_accuracy(LABELS, PREDICTED)
+    assert shares.tolist() == [1, 0.5, 1, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_confusion_has_true_digits_in_rows():
+    counts = evaluation.confusion_counts(LABELS, PREDICTED)
+    assert counts.sum() == 5
+    assert counts[1, 7] == counts[9, 4] == 1
+    assert counts[7, 1] == 0
+
+
+def test_one_hot_labels_are_refused_with_the_cure():
+    with pytest.raises(ValueError, match="argmax"):
+        evaluation.right_and_wrong(np.eye(10), PREDICTED)
+    with pytest.raises(ValueError, match="argmax"):
+        evaluation.confusion_counts(LABELS, np.eye(10)[:5])
+
+
+def test_the_interval_agrees_with_the_formula():
+    n_right, n, z = 9822, 10_000, 1.959964
+    p = n_right / n
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    np.testing.assert_allclose(
+        evaluation.accuracy_interval(n_right, n), (middle - half, middle + half), rtol=1e-5
+    )
+
+
+def test_the_interval_stays_between_0_and_1():
+    assert evaluation.accuracy_interval(5, 5)[1] == 1
+    assert evaluation.accuracy_interval(0, 5)[0] == 0
+
+
+@pytest.mark.parametrize("counts", [(6, 5), (-1, 5), (0, 0)])
+def test_impossible_counts_are_refused(counts):
+    with pytest.raises(ValueError, match="0 <= n_right <= n"):
+        evaluation.accuracy_interval(*counts)
+
+
+def test_the_kept_table_is_complete():
+    rows = evaluation.measured("articles")
+    keys = {(row["network"], row["validation_fraction"], row["seed"]) for row in rows}
+    networks, fractions = {"dense", "convolutional"}, {0.1, 0.0}
+    assert keys == {(n, f, s) for n in networks for f in fractions for s in range(1, 6)}
+    assert len(rows) == 20
+    assert all(0.97 < row["test_accuracy"] < 1 for row in rows)
+    assert all(isinstance(row["keras"], str) for row in rows)
+
+
+def test_an_unknown_table_is_not_found():
+    with pytest.raises(FileNotFoundError, match="nosuch"):
+        evaluation.measured("nosuch")
