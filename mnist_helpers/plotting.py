@@ -184,7 +184,7 @@ def plot_network(model, ax=None):
         words.append(f"{n_params:,}" if n_params else f"rate {rate:g}" if rate else "–")
         ax.text(x, -1.15, "\n".join(words), ha="center", va="top", fontsize=8.5)
     ax.text(-0.6, -1.15, "layer\noutput\nparameters", ha="right", va="top", fontsize=8.5)
-    ax.set(xlim=(-1.5, len(columns) - 0.4), ylim=(-1.75, 1.05), aspect="equal")
+    ax.set(xlim=(-1.5, len(columns) - 0.4), ylim=(-1.62, 1.05), aspect="equal")
     ax.set_title(f"{model.name.replace('_', ' ')}: {model.count_params():,} parameters")
     ax.axis("off")
     return ax

@@ -149,9 +149,11 @@ def test_no_page_scrolls_sideways(visit, name, width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_wide_things_scroll_or_shrink_inside_their_box(visit, width):
     page = visit("01_read.html", width)
-    box = page.get_by_role("img", name=ALT, exact=True).bounding_box()
-    assert box["width"] <= page.locator("main").bounding_box()["width"]
+    image = page.get_by_role("img", name=ALT, exact=True)
+    box, column = image.bounding_box(), page.locator("main").bounding_box()["width"]
     assert box["width"] / box["height"] == pytest.approx(1500 / 40, rel=0.1)
+    assert image.locator("..").bounding_box()["width"] <= column
+    assert box["width"] == 640 if width < 640 else box["width"] <= column
     for wide in (
         "pre:has-text('a comment')",
         "[data-mime-type='text/html']:has(td)",

@@ -50,8 +50,8 @@ from mnist_helpers import training
 x, y = np.ones((64, 8), dtype="float32"), keras.utils.to_categorical(np.arange(64) % 2)
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, activation="softmax")])
 model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
-view = training.LiveView()
-model.fit(x, y, batch_size=4, epochs=4, verbose=0, validation_split=0.25, callbacks=[view])
+options = {"epochs": 4, "batch_size": 4, "validation_split": 0.25, "verbose": 0}
+history = model.fit(x, y, callbacks=[training.LiveView()], **options)
 """
 
 

@@ -1,5 +1,6 @@
 """Executed notebooks as pages that stand alone, and an index of them."""
 
+import base64
 import re
 import sys
 import tempfile
@@ -89,6 +90,7 @@ def export_page(executed, page):
         cell.metadata.seconds = timing.get("duration") if timing.get("start_time") else None
         if "outputs" in cell:
             cell.outputs = nbformat.from_dict(hide_paths(cell.outputs))
+            cell.metadata.wide = any(_png_width(output) > 640 for output in cell.outputs)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.source = hide_paths(cell.source)
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -103,6 +105,11 @@ def export_page(executed, page):
     html, _ = exporter.from_notebook_node(notebook, {"outcome": outcome})
     with written_whole(page) as part:
         part.write_text(html, encoding="utf-8")
+
+
+def _png_width(output):
+    png = output.get("data", {}).get("image/png", "")
+    return int.from_bytes(base64.b64decode(png[:32])[16:20], "big")
 
 
 def export_index(folder):

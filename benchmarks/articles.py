@@ -1,0 +1,52 @@
+"""Both articles' networks over five seeds: makes mnist_helpers/measured/articles.csv.
+
+    python benchmarks/articles.py
+
+runs notebooks 01 and 02 at their defaults on real MNIST, with seeds 1 to 5, once with a tenth of
+the training digits held out and once trained on all of them: twenty runs, some twenty minutes on
+two cores. What is done is not done again; delete results/articles to start afresh.
+"""
+
+import csv
+from pathlib import Path
+
+from mnist_helpers.batch.record import read_record
+from mnist_helpers.batch.run import run_notebooks
+
+NETWORKS = {"dense": "01_dense_network", "convolutional": "02_convolutional_network"}
+RESULTS = Path("results/articles")
+TABLE = Path(__file__).parent.parent / "mnist_helpers" / "measured" / "articles.csv"
+
+
+def measure(network, validation_fraction, seed):
+    """Run the network's notebook, unless it has been, and return a row of the table."""
+    notebook = NETWORKS[network]
+    folder = RESULTS / f"{network}-{validation_fraction}-{seed}"
+    executed = folder / f"{notebook}.ipynb"
+    if not executed.exists() or read_record(executed) is None:
+        parameters = {"seed": seed, "validation_fraction": validation_fraction, "data": "mnist"}
+        run_notebooks([notebook], parameters=parameters, output=folder)
+    record = read_record(executed)
+    return {
+        "network": network,
+        "validation_fraction": validation_fraction,
+        "seed": seed,
+        "test_accuracy": round(record["metrics"]["test_accuracy"], 4),
+        "test_loss": round(record["metrics"]["test_loss"], 4),
+        "keras": record["versions"]["keras"],
+        record["versions"]["backend"]: record["versions"]["backend_version"],
+    }
+
+
+if __name__ == "__main__":
+    rows = [
+        measure(network, validation_fraction, seed)
+        for network in NETWORKS
+        for validation_fraction in (0.1, 0.0)
+        for seed in range(1, 6)
+    ]
+    with TABLE.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    print(f"{len(rows)} rows written to {TABLE.name}")
