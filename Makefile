@@ -8,7 +8,7 @@ unexport PYTHONPATH PYTHONHOME
 export JUPYTER_PREFER_ENV_PATH = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run lab test notebooks work reset lock clean FORCE
+.PHONY: help run lab test notebooks bench work reset lock clean FORCE
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -32,6 +32,9 @@ test: .venv/ready-dev  ## check the style, then run all tests and all notebooks
 
 notebooks: .venv/ready-dev  ## run all notebooks on real MNIST and store their outputs
 	@.venv/bin/python tests/store_notebooks.py $(ARGS)
+
+bench: .venv/ready  ## measure both networks over five seeds again (some half an hour)
+	@.venv/bin/python benchmarks/articles.py
 
 work:  ## copy into work/ the notebooks that are not there yet
 	@mkdir -p work
