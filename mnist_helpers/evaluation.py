@@ -6,6 +6,30 @@ from importlib import resources
 import numpy as np
 
 
+def predict_digits(model, inputs):
+    """Read each input as the digit to which the model gives the largest probability.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With ten outputs; `inputs` as it takes them, shape (n, 784) or (n, 28, 28, 1), in [0, 1].
+
+    Returns
+    -------
+    digits : ndarray of int, shape (n,)
+    probabilities : ndarray of float32, shape (n, 10)
+
+    Raises
+    ------
+    ValueError
+        If the model has other than ten outputs.
+    """
+    probabilities = model.predict(inputs, batch_size=1000, verbose=0)
+    if probabilities.ndim != 2 or probabilities.shape[1] != 10:
+        raise ValueError(f"`model` must give shape (n, 10); received {probabilities.shape}.")
+    return probabilities.argmax(axis=1), probabilities
+
+
 def right_and_wrong(labels, predicted):
     """Say which predictions were right and which were wrong.
 

@@ -171,7 +171,7 @@ def plot_network(model, ax=None):
         shape = tuple(layer.output.shape[1:])
         rate = getattr(layer, "rate", 0.0)
         columns.append((type(layer).__name__, shape, layer.count_params(), rate))
-    ax = ax or plt.subplots(figsize=(1.15 * len(columns), 3.6))[1]
+    ax = ax or plt.subplots(figsize=(0.88 * len(columns) + 1, 3))[1]
     before = []
     for x, (kind, shape, n_params, rate) in enumerate(columns):
         units = _draw_maps(ax, x, shape) if len(shape) == 3 else _draw_units(ax, x, shape[0], rate)
@@ -182,8 +182,8 @@ def plot_network(model, ax=None):
         size = "×".join(map(str, shape))
         words = [kind.replace("Pooling2D", "Pool").replace("Conv2D", "Conv"), size]
         words.append(f"{n_params:,}" if n_params else f"rate {rate:g}" if rate else "–")
-        ax.text(x, -1.15, "\n".join(words), ha="center", va="top", fontsize=8.5)
-    ax.text(-0.6, -1.15, "layer\noutput\nparameters", ha="right", va="top", fontsize=8.5)
+        ax.text(x, -1.15, "\n".join(words), ha="center", va="top", fontsize=9)
+    ax.text(-0.6, -1.15, "layer\noutput\nparameters", ha="right", va="top", fontsize=9)
     ax.set(xlim=(-1.5, len(columns) - 0.4), ylim=(-1.62, 1.05), aspect="equal")
     ax.set_title(f"{model.name.replace('_', ' ')}: {model.count_params():,} parameters")
     ax.axis("off")
@@ -191,7 +191,7 @@ def plot_network(model, ax=None):
 
 
 def plot_predictions(images, labels, predicted, *, n_cols=3):
-    """Draw a grid of digits, each titled with what was predicted and what is true."""
+    """Draw digits (n, 28, 28), each titled with its entry of `predicted` and of `labels`, (n,)."""
     titles = [f"read {p}, is {t}" for p, t in zip(predicted, labels, strict=True)]
     return plot_digits(images, titles, n_cols=n_cols)
 
@@ -217,7 +217,7 @@ def plot_confusion(counts, ax=None):
 
 
 def plot_probabilities(probabilities, label=None, ax=None):
-    """Draw the ten probabilities of one image as bars; the true digit's bar is hatched."""
+    """Draw one image's probabilities, shape (10,), as bars; the bar of digit `label` is hatched."""
     ax = ax or plt.subplots(figsize=(4.5, 3))[1]
     hatches = ["///" if digit == label else "" for digit in range(10)]
     bars = ax.bar(range(10), probabilities, color="0.75", edgecolor="black", hatch=hatches)

@@ -7,6 +7,27 @@ LABELS = np.array([0, 1, 1, 2, 9])
 PREDICTED = np.array([0, 1, 7, 2, 4])
 
 
+class Stub:
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def predict(self, inputs, **options):
+        return np.asarray(self.outputs)
+
+
+def test_a_digit_is_read_where_the_probability_is_largest():
+    outputs = np.eye(10)[[3, 0]] * 0.7 + 0.03
+    digits, probabilities = evaluation.predict_digits(Stub(outputs), np.zeros((2, 784)))
+    assert digits.tolist() == [3, 0]
+    np.testing.assert_array_equal(probabilities, outputs)
+
+
+@pytest.mark.parametrize("shape", [(2, 9), (2,), (2, 10, 1)])
+def test_a_model_without_ten_outputs_is_refused(shape):
+    with pytest.raises(ValueError, match=r"must give shape \(n, 10\)"):
+        evaluation.predict_digits(Stub(np.zeros(shape)), np.zeros((2, 784)))
+
+
 def test_right_and_wrong_are_all_of_them():
     right, wrong = evaluation.right_and_wrong(LABELS, PREDICTED)
     assert right.tolist() == [0, 1, 3]

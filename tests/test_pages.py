@@ -9,10 +9,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import sync_playwright
 
+from mnist_helpers.batch.pages import export_page
 from mnist_helpers.batch.run import run_notebooks
 
 ALT = 'Two rows of gray "digits" & a <line>'
 WIDTHS = (390, 1200)
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 FIGURE = f"""
 import base64, struct, zlib
 from IPython.display import display
@@ -88,6 +90,8 @@ def results(tmp_path_factory):
         nbformat.write(new_notebook(cells=cells), folder / f"{stem}.ipynb")
     paths = [folder / f"{stem}.ipynb" for stem in notebooks]
     run_notebooks(paths, parameters={"seed": 2}, output=folder / "results")
+    for path in NOTEBOOKS:  # with the outputs that are stored in them
+        export_page(path, folder / "results" / f"{path.stem}.html")
     return folder / "results"
 
 
@@ -144,6 +148,18 @@ def test_no_page_scrolls_sideways(visit, name, width):
     assert page.locator("html").get_attribute("lang") == "en"
     assert "width=device-width" in page.locator("meta[name=viewport]").get_attribute("content")
     assert page.locator("main").bounding_box()["width"] <= 840
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
+def test_the_true_notebooks_make_good_pages(visit, name, width):
+    page = visit(f"{name}.html", width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert "MNIST: 60,000" in page.locator("#digits-used").inner_text()
+    images = page.locator("img")
+    assert images.count() >= 8
+    assert images.evaluate_all("all => all.filter(i => i.alt.length < 40).length") == 0
+    assert images.evaluate_all("all => all.filter(i => i.naturalWidth == 0).length") == 0
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -176,3 +179,19 @@ def test_a_shown_figure_carries_its_words(monkeypatch):
 def test_words_that_say_nothing_are_refused(alt):
     with pytest.raises(ValueError, match="`alt` must say"):
         plotting.show(plotting.plot_histogram(DIGITS[0]), alt)
+
+
+def test_loading_and_drawing_digits_needs_no_keras():
+    code = """
+import sys
+from mnist_helpers import evaluation, plotting, preprocessing
+from mnist_helpers.data import load_mnist
+(images, labels), _ = load_mnist("digits")
+plotting.plot_digits(images[:9], labels[:9])
+plotting.plot_pixels(images[0])
+plotting.plot_class_counts(labels)
+preprocessing.to_vectors(preprocessing.scale_pixels(images))
+print(sorted({"keras", "tensorflow"} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stderr
