@@ -17,6 +17,8 @@ RESULTS = Path(__file__).parent.parent / "notebooks" / "results"
 def pytest_configure(config):
     os.environ["MNIST_HELPERS_URL"] = "http://127.0.0.1:9/"
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):  # model.summary() looks at these
+        os.environ.pop(name, None)
     named = os.environ.get("MNIST_HELPERS_DATA", "")
     if os.path.exists(named):  # the notebooks' kernels work in another folder
         os.environ["MNIST_HELPERS_DATA"] = named = os.path.abspath(named)
