@@ -18,8 +18,10 @@ import tracemalloc
 import warnings
 import zipfile
 
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 from mnist_helpers import data
 
@@ -786,6 +788,15 @@ def test_the_bundled_digits_look_like_mnists():
         assert (abs(centre - 14) <= 0.5).all()
     rows = (images.max(axis=2) > 0).sum(axis=1)
     assert 18 <= rows.min() and rows.max() <= 20
+
+
+def test_in_a_notebook_the_warning_stands_alone():
+    cell = nbformat.v4.new_code_cell("from mnist_helpers.data import load_mnist; load_mnist();")
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    NotebookClient(notebook, timeout=60).execute()
+    (output,) = cell.outputs
+    assert output.name == "stderr" and "THESE DIGITS ARE NOT MNIST" in output.text
+    assert output.text.count("Warning") == 1
 
 
 def test_other_digits_are_unknown():

@@ -43,6 +43,7 @@ BACKENDS = {"jax", "tensorflow", "torch"}
 NOT_IMPORTED = {  # declared all the same, because
     "ipykernel": "it is the kernel that runs the notebooks",
     "ipython": "the notebooks run in it, and display comes from it",
+    "ipywidgets": "tqdm, which pooch imports, warns in a notebook that has none",
     "jinja2": "the templates of the exported pages are written in it",
     "jupyterlab": "make lab starts it",
     "nbval": "pytest runs the notebooks with it",
