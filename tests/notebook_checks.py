@@ -183,6 +183,6 @@ ARTICLE_CELLS = [
 
 
 def check_article_names(notebook):
-    """The first article's cell names, in its order (the cell `imports` needs Keras' device)."""
+    """The first article's cell names, each once and in its order."""
     names = [tag for cell in code_cells(notebook) for tag in tags(cell) if tag in ARTICLE_CELLS]
     return [] if names == ARTICLE_CELLS else [f"cell names are {names}"]
