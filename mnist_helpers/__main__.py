@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from mnist_helpers.batch.pages import summarise
 from mnist_helpers.batch.run import run_notebooks
+from mnist_helpers.pages import summarise
 
 
 def main(arguments=None):

@@ -9,9 +9,9 @@ from pathlib import Path
 import nbformat
 
 from mnist_helpers.batch.files import written_whole
-from mnist_helpers.batch.pages import cell_name, hide_paths
 from mnist_helpers.batch.record import read_record
-from mnist_helpers.batch.run import describe_failure, execute, find_notebooks
+from mnist_helpers.batch.run import find_notebooks, run_copy
+from mnist_helpers.pages import cell_name, hide_paths
 
 
 def normalise(notebook, folder="."):
@@ -45,8 +45,8 @@ def store(path):
     Raises
     ------
     ValueError
-        If an output is an error or on stderr, or the digits were not MNIST; the file is then
-        as it was. What papermill raises when a cell fails goes on.
+        If a cell fails, an output is on stderr, or the digits were not MNIST; the file is then
+        as it was.
     """
     notebook = nbformat.read(path, as_version=4)
     digits = os.environ.get("MNIST_HELPERS_DATA") or "mnist"
@@ -54,7 +54,10 @@ def store(path):
         digits = str(Path(digits).resolve())
     with tempfile.TemporaryDirectory() as folder:
         executed = Path(folder) / path.name
-        execute(notebook, executed, parameters={}, folder=folder, MNIST_HELPERS_DATA=digits)
+        variables = {"MNIST_HELPERS_DATA": digits}
+        outcome = run_copy(notebook, executed, parameters={}, folder=folder, environment=variables)
+        if outcome["error"]:
+            raise ValueError(f"{outcome['error']} in {outcome['cell']}")
         results = nbformat.read(executed, as_version=4).cells
         for cell, result in zip(notebook.cells, results, strict=True):
             if cell.cell_type == "code":
@@ -85,7 +88,7 @@ def main(names):
         try:
             store(path)
         except Exception as error:  # the next notebook may be good
-            print(f"{path.stem} is not stored: {describe_failure(error)}", file=sys.stderr)
+            print(f"{path.stem} is not stored: {error}", file=sys.stderr)
             failed = 1
     return failed
 

@@ -18,10 +18,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from mnist_helpers.__main__ import main
 from mnist_helpers.batch.files import load_model, save_model, written_whole
-from mnist_helpers.batch.pages import cell_name, export_index, hide_paths
 from mnist_helpers.batch.parameters import check_parameters, check_value, read_parameters
 from mnist_helpers.batch.record import MIME_TYPE, read_record, record_run, validate_record
 from mnist_helpers.batch.run import run_notebooks
+from mnist_helpers.pages import cell_name, export_index, hide_paths
 
 DIGITS = {
     "name": "MNIST",

@@ -9,8 +9,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import sync_playwright
 
-from mnist_helpers.batch.pages import export_page
 from mnist_helpers.batch.run import run_notebooks
+from mnist_helpers.pages import export_page
 
 ALT = 'Two rows of gray "digits" & a <line>'
 WIDTHS = (390, 1200)

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "training": {"evaluation", "plotting", "preprocessing"},
     "drawing": {"evaluation", "models", "plotting", "preprocessing"},
 }
+SUBPACKAGES = ("batch", "classroom", "pages", "sweep")
 BACKENDS = {"jax", "tensorflow", "torch"}
 NOT_IMPORTED = {  # declared all the same, because
     "ipykernel": "it is the kernel that runs the notebooks",
@@ -377,7 +378,7 @@ def size_faults(root):
     seven = {name: lines(path) for name, path in modules.items() if path.exists()}
     sizes = [(f"{name}.py", count, 250) for name, count in seven.items()]
     sizes += [("the seven teaching modules", sum(seven.values()), 1300)]
-    for name in ("batch", "classroom"):
+    for name in SUBPACKAGES:
         sizes += [(name, sum(map(lines, (package / name).rglob("*.py"))), 700)]
     sizes += [("README.md", lines(root / "README.md"), 119)]
     faults = [
@@ -393,7 +394,7 @@ def import_faults(modules):
     for name, code in modules.items():
         names = imports(code)
         ours = {n.split(".")[1] for n in names if n.startswith("mnist_helpers.")}
-        known = {"batch", "classroom", *MAY_IMPORT} - MAY_IMPORT[name]
+        known = {*SUBPACKAGES, *MAY_IMPORT} - MAY_IMPORT[name]
         forbidden = ours & known | {n.split(".")[0] for n in names} & BACKENDS
         if name in {"data", "preprocessing", "models", "evaluation"}:
             forbidden |= {n.split(".")[0] for n in names} & {"matplotlib"}
@@ -438,13 +439,13 @@ def test_what_breaks_the_house_rules_is_seen(tmp_path):
         module = tmp_path / "mnist_helpers" / f"{name}.py"
         module.parent.mkdir(exist_ok=True)
         module.write_text("#\n" * (251 if name == "data" else 180), encoding="utf-8")
-    for name in ("batch", "classroom"):
+    for name in SUBPACKAGES:
         (tmp_path / "mnist_helpers" / name).mkdir()
         (tmp_path / "mnist_helpers" / name / "a.py").write_text("#\n" * 701, encoding="utf-8")
     (tmp_path / "mnist_helpers" / "utils.py").touch()
     (tmp_path / "README.md").write_text("\n" * 120, encoding="utf-8")
     assert [fault.split(":")[0].split(" has")[0] for fault in size_faults(tmp_path)] == [
-        *("data.py", "the seven teaching modules", "batch", "classroom", "README.md", "utils.py")
+        *("data.py", "the seven teaching modules", *SUBPACKAGES, "README.md", "utils.py")
     ]
 
     assert import_faults({"training": "import keras\nfrom mnist_helpers import plotting"}) == []

@@ -1,22 +1,28 @@
 """Notebooks executed through papermill, each in a kernel of this environment."""
 
+import functools
 import logging
 import os
+import re
 import sys
+import time
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 
 from mnist_helpers.batch.files import written_whole
-from mnist_helpers.batch.pages import cell_name, export_index, export_page, read_outcome
 from mnist_helpers.batch.parameters import check_parameters, read_parameters
 from mnist_helpers.batch.record import read_record
+from mnist_helpers.pages import cell_name, export_index, export_page, read_outcome
+
+_STARTS = 3
 
 
 def find_notebooks(names):
-    """Find notebooks by path, or by name in ``notebooks/``; all numbered ones there by default.
+    """Find notebooks by path or by name; all numbered ones in ``notebooks/`` by default.
+
+    A name is looked for here, then in ``notebooks/``, then in this project's own ``notebooks/``.
 
     Returns
     -------
@@ -27,11 +33,14 @@ def find_notebooks(names):
     FileNotFoundError
         If there is no such notebook, or none at all.
     """
-    known = {path.stem: path for path in sorted(Path("notebooks").glob("[0-9]*.ipynb"))}
-    paths = [known.get(str(name), Path(name)) for name in names] or list(known.values())
+    usual = sorted(Path("notebooks").glob("[0-9]*.ipynb"))
+    own = Path(__file__).parents[2] / "notebooks"
+    places = [*own.glob("[0-9]*.ipynb"), *usual, *Path().glob("[0-9]*.ipynb")]
+    known = {path.stem: path for path in places}
+    paths = [known.get(str(name), Path(name)) for name in names] or usual
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
-        wanted, here = " or ".join(missing) or "to run", ", ".join(known) or "none"
+        wanted, here = " or ".join(missing) or "to run", ", ".join(p.stem for p in usual) or "none"
         raise FileNotFoundError(f"there is no notebook {wanted}; notebooks/ here has: {here}")
     return paths
 
@@ -67,97 +76,69 @@ def run_notebooks(notebooks=(), *, parameters=None, output="results"):
         raise ValueError(f"results may not lie among the notebooks themselves; received {output}")
     plans = [_plan(path, dict(parameters or {}), output) for path in paths]
     output.mkdir(parents=True, exist_ok=True)
-    for plan in plans:
-        _run(*plan)
+    for notebook, copy, values in plans:
+        bar = {"desc": f"Executing {copy.stem}", "file": sys.stderr}
+        run_copy(notebook, copy, parameters=values, bar=bar)
+        export_page(copy, copy.with_suffix(".html"))
     export_index(output)
     return [read_outcome(copy) for _, copy, _ in plans]
 
 
-def execute(notebook, copy, *, parameters, folder=None, **environment):
-    """Execute a notebook through papermill into the file `copy`; a bar names each cell.
+def read_notebook(path):
+    """Read a notebook to run it; a cell tagged `complete-program` becomes prose.
 
-    The kernel works in `folder` (by default where this process does) and has `environment`'s
-    variables. When a cell fails or the kernel dies, what papermill raises goes on.
+    It holds the same steps as the cells before it: to be read, not to be trained twice.
+
+    Raises
+    ------
+    ValueError
+        If the file is no notebook.
     """
-    import papermill
-    from papermill.engines import NBClientEngine, papermill_engines
-    from traitlets.config import Config
-
-    class NamingEngine(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(cls, nb_man, kernel_name, **options):
-            numbers = {id(cell): number for number, cell in enumerate(nb_man.nb.cells, 1)}
-            # papermill's own bar asks this for words.
-            nb_man.get_cell_description = lambda cell: (
-                f"{copy.stem}: {cell_name(cell, numbers[id(cell)])}"
-            )
-            super().execute_managed_notebook(nb_man, kernel_name, **options)
-
-    papermill_engines.register("mnist_helpers", NamingEngine)
-    # papermill would keep a notebook object given as input in the output's metadata: give a file.
-    nbformat.write(notebook, copy)
-    path = str(copy).replace("{", "{{").replace("}", "}}")  # it takes paths for format strings
-    options = {"engine_name": "mnist_helpers", "kernel_name": "python3", "language": "python"}
-    options["progress_bar"] = {"desc": f"Executing {copy.stem}", "file": sys.stderr}
-    options["resources"] = {"metadata": {"path": folder}}  # papermill's cwd= moves this process
-    # Others on the machine could listen to a kernel that does not encrypt.
-    options["config"] = Config({"KernelManager": {"transport_encryption": "auto"}})
-    # What a kernel logs when it is interrupted says nothing of the notebook.
-    options["extra_arguments"] = ["--log-level=CRITICAL"]
-    with _kernel_environment(JUPYTER_PREFER_ENV_PATH="1", **environment):
-        papermill.execute_notebook(path, path, parameters, **options)
-
-
-def describe_failure(failure):
-    """Say in one line what `execute` raised: the error's name and its last line."""
-    if type(failure).__name__ == "DeadKernelError":
-        return "the kernel died (killed, or out of memory)"
-    name = getattr(failure, "ename", type(failure).__name__)
-    lines = getattr(failure, "evalue", str(failure)).strip().splitlines()
-    return f"{name}: {lines[-1]}" if lines else name
-
-
-@contextmanager
-def _kernel_environment(**variables):
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    logger = logging.getLogger("papermill")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # failures are told once, in the table
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _plan(path, parameters, output):
     try:
         notebook = nbformat.read(path, as_version=4)
-        defaults = read_parameters(notebook)
-        values = check_parameters(parameters, defaults)
     except (ValueError, AttributeError) as error:  # the latter when it is JSON, but no notebook
-        raise ValueError(f"{path.stem}: {str(error).splitlines()[0]}") from None
-    if "results_dir" in (defaults or {}):
-        values.setdefault("results_dir", (output / path.stem).as_posix())
+        raise ValueError(f"it cannot be read: {str(error).splitlines()[0]}") from None
     for number, cell in enumerate(notebook.cells):
         if "complete-program" in cell.metadata.get("tags", []):
-            # The same steps as the cells before it: to be read, not to be trained twice.
             text = f"````python\n{cell.source}\n````"
             shown = nbformat.v4.new_markdown_cell(text, id=cell.id, metadata=cell.metadata)
             notebook.cells[number] = shown
-    return notebook, output / path.name, values
+    return notebook
 
 
-def _run(notebook, copy, values):
-    error = None
+def run_copy(notebook, copy, *, parameters, folder=None, timeout=None, environment=None, bar=False):
+    """Execute a notebook into the file `copy` and write into it what became of the run.
+
+    A run is good when no cell failed and the last one has left a valid record. Several may run at
+    once, in threads or processes.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+    copy : pathlib.Path
+        After a failure it holds the cells that were run.
+    parameters : dict of str to object
+    folder : path-like, optional
+        Where the kernel works; by default where this process does.
+    timeout : float, optional
+        Seconds for the whole run; then its kernel is ended, and it has failed.
+    environment : dict of str to str, optional
+        Variables for the kernel, beside this process'.
+    bar : bool or dict
+        Whether a bar names each cell; a dict holds options for tqdm.
+
+    Returns
+    -------
+    dict
+        What `pages.read_outcome` says of `copy`.
+    """
+    kills, error = _memory_kills(), None
+    options = {"folder": folder, "environment": os.environ | (environment or {})}
+    options |= {"end": time.monotonic() + timeout if timeout else None, "progress_bar": bar}
     try:
-        execute(notebook, copy, parameters=values)
-    except Exception as failure:  # whatever it is, the other notebooks still run
-        error = describe_failure(failure)
+        _execute(notebook, copy, parameters, **options)
+    except Exception as failure:  # whatever it is, other notebooks still run
+        error = _describe(failure, timeout, _memory_kills() > kills)
     executed = nbformat.read(copy, as_version=4)
     marker = "papermill-error-cell-tag"  # the page has its own words for a failure
     executed.cells = [c for c in executed.cells if marker not in c.metadata.get("tags", [])]
@@ -176,4 +157,94 @@ def _run(notebook, copy, values):
     executed.metadata.mnist_helpers = outcome
     with written_whole(copy) as part:
         nbformat.write(executed, part)
-    export_page(copy, copy.with_suffix(".html"))
+    return read_outcome(copy)
+
+
+def _execute(notebook, copy, parameters, **options):
+    import papermill
+    from papermill.engines import papermill_engines
+
+    # The kernel named python3 is this environment's, whatever else is installed for this user.
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    papermill_engines.register("mnist_helpers", _engine())
+    path = str(copy).replace("{", "{{").replace("}", "}}")  # it takes paths for format strings
+    options |= {"engine_name": "mnist_helpers", "kernel_name": "python3", "language": "python"}
+    for attempt in range(_STARTS):
+        # papermill would keep a notebook object given as input in the output's metadata.
+        nbformat.write(notebook, copy)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                papermill.execute_notebook(path, path, parameters, **options)
+        except RuntimeError as error:
+            # Where many kernels start at once, two may be given the same port.
+            if "before replying" not in str(error) or attempt == _STARTS - 1:
+                raise
+        else:
+            return
+
+
+@functools.cache
+def _engine():
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import Engine
+    from traitlets.config import Config
+
+    logger = logging.getLogger(f"{__name__}.quiet")
+    logger.setLevel(logging.CRITICAL + 1)  # failures are told once, in the table
+
+    class KernelEngine(Engine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, *, folder, environment, end, **_):
+            numbers = {id(cell): number for number, cell in enumerate(nb_man.nb.cells, 1)}
+            # papermill's own bar asks this for words.
+            nb_man.get_cell_description = lambda cell: (
+                f"{Path(nb_man.output_path).stem}: {cell_name(cell, numbers[id(cell)])}"
+            )
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                resources={"metadata": {"path": folder}},
+                log=logger,
+                timeout_func=lambda _: None if end is None else max(0, end - time.monotonic()),
+                iopub_timeout=60,  # on a busy machine, outputs come seconds after their cell's end
+                # Others on the machine could listen to a kernel that does not encrypt.
+                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+                # What a kernel logs when it is interrupted says nothing of the notebook.
+                extra_arguments=["--log-level=CRITICAL"],
+            )
+            client.execute(env=environment)
+
+    return KernelEngine
+
+
+def _describe(failure, timeout, out_of_memory):
+    """Say in one line what ended a run: the error's name and its last line."""
+    kind = type(failure).__name__
+    if kind == "DeadKernelError":
+        return f"the kernel died ({'the system was out of memory' if out_of_memory else 'killed'})"
+    if kind == "CellTimeoutError":
+        return f"time-out: the run was not done after {timeout:g} seconds"
+    name = getattr(failure, "ename", kind)
+    lines = getattr(failure, "evalue", str(failure)).strip().splitlines()
+    return f"{name}: {lines[-1]}" if lines else name
+
+
+def _memory_kills():
+    """Count the processes that Linux has ended so far because memory ran out."""
+    try:
+        return int(re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text(), re.M)[1])
+    except (OSError, TypeError):  # another system, or an old kernel
+        return 0
+
+
+def _plan(path, parameters, output):
+    try:
+        notebook = read_notebook(path)
+        defaults = read_parameters(notebook)
+        values = check_parameters(parameters, defaults)
+    except ValueError as error:
+        raise ValueError(f"{path.stem}: {error}") from None
+    if "results_dir" in (defaults or {}):
+        values.setdefault("results_dir", (output / path.stem).as_posix())
+    return notebook, output / path.name, values
