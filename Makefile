@@ -8,12 +8,12 @@ unexport PYTHONPATH PYTHONHOME
 export JUPYTER_PREFER_ENV_PATH = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run lab test notebooks bench work reset lock clean FORCE
+.PHONY: help run lab test test-cluster notebooks bench work reset lock clean FORCE
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready  ## train and evaluate both networks (options: ARGS="…")
 	@.venv/bin/python -m mnist_helpers run $(ARGS)
@@ -29,6 +29,9 @@ test: .venv/ready-dev  ## check the style, then run all tests and all notebooks
 	.venv/bin/ruff format --quiet --output-format concise --check . || style=1; \
 	[ $$style = 0 ] || echo 'ruff complains (above): `.venv/bin/ruff check --fix` and `.venv/bin/ruff format` mend most of it.' >&2; \
 	.venv/bin/python -m pytest $(ARGS) && [ $$style = 0 ]
+
+test-cluster: .venv/ready-dev  ## test sweeps over hosts and disks of their own (needs root, Linux)
+	@.venv/bin/python -m pytest -m root tests $(ARGS)
 
 notebooks: .venv/ready-dev  ## run all notebooks on real MNIST and store their outputs
 	@.venv/bin/python tests/store_notebooks.py $(ARGS)

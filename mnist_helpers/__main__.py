@@ -2,9 +2,12 @@
 
 import argparse
 import sys
+import warnings
 
+from mnist_helpers.batch.parameters import split_assignments
 from mnist_helpers.batch.run import run_notebooks
 from mnist_helpers.pages import summarise
+from mnist_helpers.sweep.command import add_collect, add_sweep
 
 
 def main(arguments=None):
@@ -18,21 +21,28 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 when all went well, 1 when a notebook failed, 2 when the user asked for what cannot be,
-        130 when interrupted.
+        0 when all went well, 1 when a notebook failed, 2 when the user asked for what cannot be or
+        what is needed is not there, 130 when interrupted.
     """
     parser = argparse.ArgumentParser(prog="python -m mnist_helpers", description=__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    add_sweep(commands)
+    add_collect(commands)
     options = parser.parse_args(arguments)
+    warnings.showwarning = _warn
     try:
         return options.command(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"mnist_helpers: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nmnist_helpers: interrupted; what was finished is kept", file=sys.stderr)
         return 130
+
+
+def _warn(message, *_):
+    print(f"mnist_helpers: {message}", file=sys.stderr)
 
 
 def _add_run(commands):
@@ -63,12 +73,7 @@ def _add_run(commands):
 
 
 def _run(options):
-    parameters = {}
-    for text in options.parameters:
-        name, equals, value = text.partition("=")
-        if not equals or name in parameters:
-            raise ValueError(f"-p takes name=value, once a name; received {text!r}")
-        parameters[name] = value
+    parameters = split_assignments("-p", options.parameters)
     outcomes = run_notebooks(options.notebooks, parameters=parameters, output=options.output)
     table = [("notebook", "seconds", "result", "digits"), *map(summarise, outcomes)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from distributed.security import Security
+from sweep_stub import Cluster, write_stub
 
 from mnist_helpers.data import load_mnist
 
@@ -34,6 +36,24 @@ def pytest_configure(config):
     config.pluginmanager.register(NotebookSummary(config.option.nbval))
     if not RESULTS.exists():  # the notebooks save their models there
         config.add_cleanup(lambda: shutil.rmtree(RESULTS, ignore_errors=True))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with stub.ipynb, and a certificate for a Dask cluster."""
+    write_stub(tmp_path)
+    security = Security.temporary()
+    (tmp_path / "cert.pem").write_text(security.tls_scheduler_cert)
+    (tmp_path / "key.pem").write_text(security.tls_scheduler_key)
+    return tmp_path
+
+
+@pytest.fixture
+def cluster(folder):
+    """Return what starts a Dask cluster's processes; they end with the test."""
+    cluster = Cluster(folder)
+    yield cluster
+    cluster.end()
 
 
 class NotebookSummary:

@@ -20,7 +20,7 @@ from mnist_helpers.__main__ import main
 from mnist_helpers.batch.files import load_model, save_model, written_whole
 from mnist_helpers.batch.parameters import check_parameters, check_value, read_parameters
 from mnist_helpers.batch.record import MIME_TYPE, read_record, record_run, validate_record
-from mnist_helpers.batch.run import run_notebooks
+from mnist_helpers.batch.run import find_notebooks, run_notebooks
 from mnist_helpers.pages import cell_name, export_index, hide_paths
 
 DIGITS = {
@@ -206,6 +206,15 @@ def test_the_command_refuses_in_one_line(here, capsys, arguments, message):
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
     assert sorted(path.name for path in here.iterdir()) == ["notebooks"]
+
+
+def test_a_name_is_looked_for_here_then_in_notebooks_then_in_the_project(here):
+    (own,) = find_notebooks(["01_dense_network"])
+    assert own.is_absolute() and own.parent.name == "notebooks"
+    assert find_notebooks(["01_stub"]) == [Path("notebooks", "01_stub.ipynb")]
+    write(here / "01_stub.ipynb", record_cell())
+    assert find_notebooks(["01_stub"]) == [Path("01_stub.ipynb")]
+    assert [path.stem for path in find_notebooks([])] == ["01_stub", "02_stub"]
 
 
 def test_no_notebooks_and_no_parameters_cell_are_told(tmp_path, monkeypatch, capsys):

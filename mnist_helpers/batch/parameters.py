@@ -19,12 +19,34 @@ _SCALARS = {
 }
 
 
-class _Yaml12(yaml.SafeLoader):
+class Yaml12(yaml.SafeLoader):
+    """YAML 1.2, and no name twice; in version 1.1 ``1e-3`` is text and ``no`` is false."""
+
     yaml_implicit_resolvers = {}
+
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{name!r} is there twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 for _tag, _text in _SCALARS.items():
-    _Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"({_text})$"), None)
+    Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"({_text})$"), None)
+
+
+def split_assignments(option, texts):
+    """Split the texts ``name=value`` of a command's option; a name given twice is a ValueError."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name in values:
+            raise ValueError(f"{option} takes name=value, once a name; received {text!r}")
+        values[name] = value
+    return values
 
 
 def read_parameters(notebook):
@@ -101,9 +123,9 @@ def check_value(name, value, default):
 
 
 def load_literal(text):
-    """Read YAML as version 1.2 has it; in 1.1 ``1e-3`` is text and ``no`` is false."""
+    """Read a value; see `Yaml12`."""
     try:
-        return yaml.load(text, _Yaml12)
+        return yaml.load(text, Yaml12)
     except yaml.YAMLError as error:
         raise ValueError(f"{text!r} cannot be read: {' '.join(str(error).split())}") from None
 

@@ -1,0 +1,135 @@
+"""Many runs of one notebook, on all cores of this machine or on a cluster."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+
+from mnist_helpers.batch.parameters import read_parameters
+from mnist_helpers.batch.run import find_notebooks, read_notebook
+from mnist_helpers.sweep.cluster import check_number, check_workers, join_cluster, local_cluster
+from mnist_helpers.sweep.engine import run_all
+from mnist_helpers.sweep.grid import check_grid, list_runs
+from mnist_helpers.sweep.identity import PLACES, identify_program, identify_run
+from mnist_helpers.sweep.progress import SweepBar
+from mnist_helpers.sweep.results import (
+    COLUMNS,
+    flatten,
+    hold,
+    read_results,
+    write_csv,
+    write_result,
+)
+
+__all__ = ["join_cluster", "local_cluster", "plan_sweep", "sweep"]
+
+
+class Plan(NamedTuple):
+    """A notebook and a grid that have been checked."""
+
+    name: str
+    notebook: nbformat.NotebookNode
+    defaults: dict
+    grids: list
+
+    @property
+    def data(self):
+        """Which digits are asked for, as `load_mnist` takes it."""
+        return self.grids[0].get("data", [self.defaults.get("data", "")])[0]
+
+    def name_runs(self, environment):
+        """Return {run: parameters}, of which `identity.describe_environment` decides the names."""
+        program = identify_program(self.notebook, environment)
+        runs = (self.defaults | given for given in list_runs(self.grids))
+        return {identify_run(program, parameters): parameters for parameters in runs}
+
+
+def plan_sweep(notebook, grid):
+    """Read a notebook and check a grid against it, as `sweep` does before anything else.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If the notebook or the grid is refused.
+    """
+    (path,) = find_notebooks([notebook])
+    try:
+        source = read_notebook(path)
+        defaults = read_parameters(source)
+        taken = sorted(set(defaults or ()) & COLUMNS)
+        if taken:
+            raise ValueError(f"runs.csv has a column {taken[0]!r}: rename that parameter")
+        return Plan(path.stem, source, defaults, check_grid(grid, defaults))
+    except ValueError as error:
+        raise ValueError(f"{path.stem}: {error}") from None
+
+
+def default_output(plan):
+    """Return the folder for results of which no other was named."""
+    return Path("results", "sweep", plan.name)
+
+
+def sweep(notebook, grid, *, output=None, cluster=None, timeout=None, retry_failed=False):
+    """Run a notebook once for each point of a grid, and keep what came of each run.
+
+    Finished runs are not repeated, unless the notebook's code, the package, an installed version,
+    the back end or the digits have changed since; so a sweep that was stopped, in whatever way,
+    goes on when it is called again.
+
+    In a script, call it below ``if __name__ == "__main__":``, for each worker imports the script.
+
+    Parameters
+    ----------
+    notebook : str or path-like
+        As `find_notebooks` takes it.
+    grid : dict of str to values, or list of such dicts
+        As `grid.check_grid` takes it: ``{"epochs": [1, 2], "seed": range(5)}`` is ten runs.
+    output : str or path-like, optional
+        The folder for the results, by default ``results/sweep/`` and the notebook's name.
+    cluster : context manager, optional
+        What `local_cluster` (the default) or `join_cluster` returned.
+    timeout : float, optional
+        Seconds one run may take; then it has failed.
+    retry_failed : bool
+        Whether to repeat runs that failed an earlier time.
+
+    Returns
+    -------
+    list of dict
+        A row for each run, in the grid's order, as in ``runs.csv``: run, result ("good" or
+        "failed"), the parameters, metrics and seconds it recorded, digits, versions, and cell and
+        error of a failure.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If the notebook or the grid is refused; nothing has been run then.
+    RuntimeError
+        If the workers are not alike, or another sweep writes into `output`.
+    ConnectionError
+        If the scheduler does not answer any more; what was finished is kept.
+    """
+    plan = plan_sweep(notebook, grid)
+    check_number("timeout", timeout)
+    output = Path(output or default_output(plan))
+    with hold(output), cluster or local_cluster() as (client, threads):
+        environment = check_workers(client, plan.data)
+        runs = plan.name_runs(environment)
+        known = read_results(output)
+        results = {run: known[run] for run in runs if run in known}
+        if retry_failed:
+            results = {run: result for run, result in results.items() if not result["error"]}
+        todo = {run: values for run, values in runs.items() if run not in results}
+        settings = {"expected": environment, "threads": threads, "timeout": timeout}
+        with SweepBar(len(runs), results.values(), environment) as bar:
+            for run, outcome in run_all(client, plan, todo, settings, bar):
+                executed = outcome.pop("notebook")
+                values = {k: v for k, v in runs[run].items() if k not in PLACES}
+                about = {"run": run, "notebook": plan.name, "parameters": values}
+                about["digits"] = environment["digits"]["text"]
+                results[run] = about | outcome
+                write_result(output, results[run], executed)
+                bar.n, bar.failed = len(results), bar.failed + bool(outcome["error"])
+    results = [results[run] for run in runs]
+    write_csv(results, output / "runs.csv")
+    return [flatten(result) for result in results]
