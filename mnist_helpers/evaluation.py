@@ -1,6 +1,7 @@
 """What a network got right and wrong, and how far such a figure can be trusted."""
 
 import csv
+import json
 from importlib import resources
 
 import numpy as np
@@ -110,13 +111,13 @@ def measured(table):
     Parameters
     ----------
     table : str
-        ``"articles"``: both articles' networks over five seeds, made by
-        ``python benchmarks/articles.py``.
+        ``"articles"``: both articles' networks over five seeds; ``"architectures"``: ten designs
+        of the second over five seeds. ``python benchmarks/<table>.py`` makes them.
 
     Returns
     -------
     list of dict
-        One for each row; numbers are int or float, all else text.
+        One for each row; numbers are int or float, lists are lists, all else is text.
 
     Raises
     ------
@@ -126,16 +127,14 @@ def measured(table):
     path = resources.files("mnist_helpers") / "measured" / f"{table}.csv"
     with path.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    return [{name: _number(text) for name, text in row.items()} for row in rows]
+    return [{name: _value(text) for name, text in row.items()} for row in rows]
 
 
-def _number(text):
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
+def _value(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _check_digits(labels, predicted):

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,21 @@ def test_the_kept_table_is_complete():
     assert len(rows) == 20
     assert all(0.97 < row["test_accuracy"] < 1 for row in rows)
     assert all(isinstance(row["keras"], str) for row in rows)
+
+
+def test_the_measured_designs_have_five_seeds_each_and_one_was_tested():
+    rows = evaluation.measured("architectures")
+    names = ("conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place")
+    runs = Counter((row["evaluate_on"], *(str(row[name]) for name in names)) for row in rows)
+    assert sorted(runs.values()) == [5] * 11
+    (tested,) = [design for design in runs if design[0] == "test"]
+    judged = {}
+    for row in rows:
+        assert (row["evaluate_on"] == "test") == isinstance(row["test_accuracy"], float)
+        assert row["seed"] in range(1, 6) and isinstance(row["conv_filters"], list)
+        design = tuple(str(row[name]) for name in names)
+        judged.setdefault(design, []).append(row["val_accuracy"])
+    assert tested[1:] == max(judged, key=lambda design: np.mean(judged[design]))
 
 
 def test_an_unknown_table_is_not_found():
