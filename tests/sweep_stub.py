@@ -17,7 +17,7 @@ from mnist_helpers.data import describe, load_mnist
 
 PARAMETERS = """\
 seed = 7  # which run
-seconds = 0.0  # how long it works
+pause = 0.0  # seconds it sleeps
 rate = 0.5  # a share
 units = [4, 2]  # sizes
 flag = True  # a switch
@@ -44,7 +44,7 @@ if seed == 103:
     bytearray(2**34)
 if seed == 104:
     memory = b'1' * 2**31
-time.sleep(seconds)"""
+time.sleep(pause)"""
 RECORD = """\
 from mnist_helpers.batch.record import record_run
 digits = json.loads('DIGITS')
@@ -52,7 +52,7 @@ if seed == 105:
     digits['sha256'] = '0' * 64
 if seed != 106:
     record_run('stub', parameters={'seed': seed, 'rate': rate, 'units': units}, digits=digits,
-               metrics={'val_accuracy': 0.9 + seed / 1000}, seconds={'work': seconds})"""
+               metrics={'val_accuracy': 0.9 + seed / 1000}, seconds={'work': pause})"""
 
 
 def write_stub(folder):

@@ -76,7 +76,7 @@ def test_a_host_that_is_cut_off_loses_nothing_and_doubles_nothing(folder, cluste
         options, prefix = cluster.arguments, ()
     wait_until(lambda: all("Registered" in log for log in logs(folder, 1, 2)))
     process = start(
-        folder, "--set", "seed=0:8", "--set", "seconds=3", *options, prefix=prefix, **soon
+        folder, "--set", "seed=0:8", "--set", "pause=3", *options, prefix=prefix, **soon
     )
     wait_until(lambda: len(finished(folder)) >= 2 and len(read_log(folder)) >= 4)
     kept = {result["parameters"]["seed"] for result in results(folder)}

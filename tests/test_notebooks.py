@@ -43,7 +43,11 @@ def test_the_notebook_keeps_to_the_rules(path):
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in FILES] == ["01_dense_network", "02_convolutional_network"]
+    assert [path.stem for path in FILES] == [
+        "01_dense_network",
+        "02_convolutional_network",
+        "03_which_architecture",
+    ]
 
 
 def test_every_listed_cell_has_its_reason():

@@ -30,7 +30,7 @@ def test_the_notebook_travels_and_the_results_come_back(folder, cluster):
     cluster.scheduler()
     cluster.worker(threads=2)
     cluster.worker()
-    process = start(folder, "--set", "seed=0:6", "--set", "seconds=1.5", *cluster.arguments)
+    process = start(folder, "--set", "seed=0:6", "--set", "pause=1.5", *cluster.arguments)
     wait_until(lambda: len(read_log(folder)) == 3)
     parents = [parent for *_, parent in read_log(folder)]
     assert len({*parents}) == 2, "two runs at once in the worker with two threads"
@@ -113,7 +113,7 @@ def test_a_worker_that_is_not_like_the_others_stops_the_sweep_before_it_starts(
 def test_when_the_scheduler_is_gone_what_is_finished_is_kept(folder, cluster):
     scheduler = cluster.scheduler()
     worker = cluster.worker()
-    arguments = ("--set", "seed=0:4", "--set", "seconds=2", *cluster.arguments)
+    arguments = ("--set", "seed=0:4", "--set", "pause=2", *cluster.arguments)
     process = start(folder, *arguments)
     wait_until(lambda: len(finished(folder)) == 1 and len(read_log(folder)) == 2)
     scheduler.kill()

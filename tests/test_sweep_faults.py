@@ -112,7 +112,7 @@ def test_changed_code_is_never_already_done(folder):
 
 
 def test_a_run_whose_worker_is_killed_is_done_again(folder):
-    process = start(folder, "--set", "seed=0:4", "--set", "seconds=2", "--workers", "2")
+    process = start(folder, "--set", "seed=0:4", "--set", "pause=2", "--workers", "2")
     wait_until(lambda: len(read_log(folder)) == 2)
     seed, kernel, worker = read_log(folder)[0]
     os.kill(worker, signal.SIGKILL)
@@ -124,7 +124,7 @@ def test_a_run_whose_worker_is_killed_is_done_again(folder):
 
 
 def test_what_kills_every_worker_is_given_up(folder):
-    process = start(folder, "--set", "seed=0:2", "--set", "seconds=3,0", "--workers", "1")
+    process = start(folder, "--set", "seed=0:2", "--set", "pause=3,0", "--workers", "1")
     killed = set()
 
     def kill_worker_of_0():
@@ -142,7 +142,7 @@ def test_what_kills_every_worker_is_given_up(folder):
 
 
 def test_after_kill_9_of_the_command_the_rest_is_done_and_nothing_twice(folder):
-    arguments = ("--set", "seed=0:6", "--set", "seconds=1.5", "--workers", "2")
+    arguments = ("--set", "seed=0:6", "--set", "pause=1.5", "--workers", "2")
     process = start(folder, *arguments)
     wait_until(lambda: len(finished(folder)) >= 2)
     family = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
@@ -159,7 +159,7 @@ def test_after_kill_9_of_the_command_the_rest_is_done_and_nothing_twice(folder):
 
 
 def test_ctrl_c_ends_all_that_was_started(folder):
-    arguments = ("--set", "seed=0:6", "--set", "seconds=2", "--workers", "2")
+    arguments = ("--set", "seed=0:6", "--set", "pause=2", "--workers", "2")
     process = start(folder, *arguments)
     wait_until(lambda: len(finished(folder)) >= 1)
     family = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
@@ -174,11 +174,11 @@ def test_ctrl_c_ends_all_that_was_started(folder):
 
 
 def test_a_second_sweep_into_the_same_folder_is_refused(folder):
-    first = start(folder, "--set", "seed=0:2", "--set", "seconds=4")
+    first = start(folder, "--set", "seed=0:2", "--set", "pause=4")
     wait_until(lambda: read_log(folder))
     status, out, err = sweep(folder, "--set", "seed=5")
     assert (status, out) == (2, "")
-    assert err == "mnist_helpers: another sweep writes into out: wait, or name another\n"
+    assert err == "mnist_helpers: another sweep is writing into out: wait, or name another\n"
     assert finish(first)[0] == 0 and len(finished(folder)) == 2
 
 

@@ -37,6 +37,11 @@ class Plan(NamedTuple):
         """Which digits are asked for, as `load_mnist` takes it."""
         return self.grids[0].get("data", [self.defaults.get("data", "")])[0]
 
+    @property
+    def output(self):
+        """The folder for results of which no other was named."""
+        return Path("results", "sweep", self.name)
+
     def name_runs(self, environment):
         """Return {run: parameters}, of which `identity.describe_environment` decides the names."""
         program = identify_program(self.notebook, environment)
@@ -45,13 +50,7 @@ class Plan(NamedTuple):
 
 
 def plan_sweep(notebook, grid):
-    """Read a notebook and check a grid against it, as `sweep` does before anything else.
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        If the notebook or the grid is refused.
-    """
+    """Read a notebook and check a grid against it, as `sweep` does before anything else."""
     (path,) = find_notebooks([notebook])
     try:
         source = read_notebook(path)
@@ -62,11 +61,6 @@ def plan_sweep(notebook, grid):
         return Plan(path.stem, source, defaults, check_grid(grid, defaults))
     except ValueError as error:
         raise ValueError(f"{path.stem}: {error}") from None
-
-
-def default_output(plan):
-    """Return the folder for results of which no other was named."""
-    return Path("results", "sweep", plan.name)
 
 
 def sweep(notebook, grid, *, output=None, cluster=None, timeout=None, retry_failed=False):
@@ -111,7 +105,7 @@ def sweep(notebook, grid, *, output=None, cluster=None, timeout=None, retry_fail
     """
     plan = plan_sweep(notebook, grid)
     check_number("timeout", timeout)
-    output = Path(output or default_output(plan))
+    output = Path(output or plan.output)
     with hold(output), cluster or local_cluster() as (client, threads):
         environment = check_workers(client, plan.data)
         runs = plan.name_runs(environment)

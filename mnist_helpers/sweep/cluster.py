@@ -61,6 +61,7 @@ def local_cluster(workers=None, threads=None):
 
 @contextmanager
 def _local_cluster(workers, threads):
+    import dask
     from distributed import Client, Nanny, Scheduler, SpecCluster
     from distributed.security import Security
 
@@ -70,12 +71,15 @@ def _local_cluster(workers, threads):
     place |= {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     # One run at a time for each. Dask's limit of memory is off: it does not see the kernels.
     worker = place | {"nthreads": 1, "memory_limit": 0, "silence_logs": quiet}
-    cluster = SpecCluster(
-        scheduler={"cls": Scheduler, "options": place | {"port": 0}},
-        workers={number: {"cls": Nanny, "options": worker} for number in range(workers)},
-        security=security,
-        silence_logs=quiet,
-    )
+    # By default the last ten thousand messages are kept, each with the notebook in it.
+    short = {"distributed.admin.log-length": 100, "distributed.admin.low-level-log-length": 100}
+    with dask.config.set(short):
+        cluster = SpecCluster(
+            scheduler={"cls": Scheduler, "options": place | {"port": 0}},
+            workers={number: {"cls": Nanny, "options": worker} for number in range(workers)},
+            security=security,
+            silence_logs=quiet,
+        )
     with cluster, Client(cluster) as client:
         yield client, threads
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mnist_helpers.batch.parameters import split_assignments
-from mnist_helpers.sweep import default_output, plan_sweep, sweep
+from mnist_helpers.sweep import plan_sweep, sweep
 from mnist_helpers.sweep.cluster import check_workers, join_cluster, local_cluster
 from mnist_helpers.sweep.grid import count_runs, merge_grids, read_grid
 from mnist_helpers.sweep.identity import describe_environment
@@ -68,7 +68,7 @@ def _sweep(options):
         cluster = join_cluster(options.scheduler, threads=options.threads, **tls)
     else:
         cluster = local_cluster(options.workers, options.threads)
-    output = Path(options.output or default_output(plan))
+    output = Path(options.output or plan.output)
     if options.dry_run:
         _list(plan, cluster if options.scheduler else None, output)
         return 0

@@ -16,23 +16,12 @@ _MOST_VALUES = 1_000_000
 def check_grid(grid, defaults):
     """Check a grid against a notebook's defaults, as `parameters.read_parameters` returns them.
 
-    Parameters
-    ----------
-    grid : dict of str to values, or list of such dicts
-        A list or range holds a parameter's values, a text is read by `parse_values`, anything
-        else is one value. Of each dict all combinations are run; of a list, each dict's.
-    defaults : dict of str to object, or None
+    `grid` is a dict of names and values, or a list of such dicts. A list or range holds a
+    parameter's values, a text is read by `parse_values`, anything else is one value; of each dict
+    all combinations are run. Returns the list of dicts with each value in its parameter's type.
 
-    Returns
-    -------
-    list of dict of str to sequence
-        The same with each value in its parameter's type.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to run, a name is unknown, a value has the wrong type, or there is
-        more than one choice of `data`.
+    Raises a ValueError if there is nothing to run, a name is unknown, a value has the wrong type,
+    or there is more than one choice of `data`.
     """
     grids = [grid] if isinstance(grid, dict) else list(grid)
     if defaults is None:

@@ -1,8 +1,12 @@
 """The bar of a sweep, in a terminal or in a notebook."""
 
+import math
 import sys
+import time
 
 from tqdm import tqdm
+
+_SECONDS = 0.2  # a log that shows each step of a hundred thousand runs is a file of its own
 
 
 class SweepBar(tqdm):
@@ -14,7 +18,7 @@ class SweepBar(tqdm):
 
     def __init__(self, total, finished, environment):
         failed = [bool(result["error"]) for result in finished]
-        self.failed, self.running = sum(failed), 0
+        self.failed, self.running, self.shown = sum(failed), 0, -math.inf
         shown = "{desc}: |{bar:20}| {n_fmt} of {total_fmt} done{postfix}, {remaining} left"
         options = {"bar_format": shown, "postfix": self._words(), "file": sys.stderr}
         if _in_notebook():
@@ -25,8 +29,15 @@ class SweepBar(tqdm):
         super().__init__(total=total, initial=len(failed), desc=name, **options)
 
     def show(self):
-        """Show the present state."""
-        self.set_postfix_str(self._words())
+        """Show the present state, unless it has just been shown."""
+        now = time.monotonic()
+        if now - self.shown > _SECONDS:
+            self.shown = now
+            self.set_postfix_str(self._words())
+
+    def close(self):
+        self.set_postfix_str(self._words(), refresh=False)
+        super().close()
 
     def _words(self):
         return f"{self.failed} failed, {self.running} running"
@@ -34,6 +45,8 @@ class SweepBar(tqdm):
 
 class _NotebookLine:
     """A line among a cell's outputs; what is written takes the place of what was there."""
+
+    encoding = "utf-8"  # tqdm asks for it
 
     def __init__(self):
         from IPython.display import display
