@@ -96,10 +96,9 @@ def sweep(notebook, grid, *, output=None, cluster=None, timeout=None, retry_fail
 
     Raises
     ------
-    ValueError, FileNotFoundError
-        If the notebook or the grid is refused; nothing has been run then.
-    RuntimeError
-        If the workers are not alike, or another sweep writes into `output`.
+    ValueError, FileNotFoundError, RuntimeError
+        If the notebook or the grid is refused, the workers are not alike, or another sweep writes
+        into `output`; nothing has been run then.
     ConnectionError
         If the scheduler does not answer any more; what was finished is kept.
     """

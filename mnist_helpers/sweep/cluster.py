@@ -8,6 +8,17 @@ from mnist_helpers.sweep.identity import describe_environment, describe_package
 from mnist_helpers.sweep.worker import compare
 
 KERNEL_BYTES = 2e9  # on MNIST, a kernel of notebook 02 takes 1.5e9
+# Dask looks at itself a hundred times a second and keeps its messages, each with a notebook in it.
+_CALM = {
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "5s",
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.log-length": 100,
+    "distributed.admin.low-level-log-length": 100,
+}
+# Ctrl-C reaches all processes of a terminal; the workers are ended by the first of them.
+_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _SECONDS = 60  # to wait for a scheduler, and for its first worker
 
 
@@ -20,8 +31,8 @@ def check_number(name, number):
 def fit_machine(workers=None, threads=None):
     """Choose how many runs go side by side on this machine, and the threads of each.
 
-    Together they use each core once. By default a run has one thread, since small networks gain
-    more from a second run than from a second thread; there are no more runs than memory holds.
+    Together they use each core once, and no more memory than there is. By default a run has one
+    thread, since small networks gain more from a second run than from a second thread.
     """
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
@@ -70,10 +81,8 @@ def _local_cluster(workers, threads):
     # Each has an HTTP server all the same, which without an address would serve every network.
     place |= {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
     # One run at a time for each. Dask's limit of memory is off: it does not see the kernels.
-    worker = place | {"nthreads": 1, "memory_limit": 0, "silence_logs": quiet}
-    # By default the last ten thousand messages are kept, each with the notebook in it.
-    short = {"distributed.admin.log-length": 100, "distributed.admin.low-level-log-length": 100}
-    with dask.config.set(short):
+    worker = place | {"nthreads": 1, "memory_limit": 0, "silence_logs": quiet, "preload": _DEAF}
+    with dask.config.set(_CALM):
         cluster = SpecCluster(
             scheduler={"cls": Scheduler, "options": place | {"port": 0}},
             workers={number: {"cls": Nanny, "options": worker} for number in range(workers)},

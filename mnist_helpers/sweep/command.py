@@ -33,11 +33,8 @@ def add_sweep(commands):
     add("--threads", type=int, metavar="N", help="threads of each run (default: as fits the cores)")
     add("--timeout", type=float, metavar="SECONDS", help="what one run may take (default: any)")
     add("--scheduler", metavar="ADDRESS", help="run on the Dask cluster with this scheduler")
-    for name, what in (
-        ("ca-file", "the authority's certificate"),
-        ("cert", "your certificate"),
-        ("key", "its key"),
-    ):
+    files = {"ca-file": "the authority's certificate", "cert": "yours", "key": "its key"}
+    for name, what in files.items():
         add(f"--tls-{name}", metavar="FILE", help=f"for --scheduler: {what} (PEM)")
     add("--output", metavar="DIR", help="where results go (default: results/sweep/NOTEBOOK)")
     add("--dry-run", action="store_true", help="check everything, list the runs and run none")

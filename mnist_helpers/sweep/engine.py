@@ -9,17 +9,15 @@ from mnist_helpers.sweep.worker import run_notebook
 
 # Called by its own name, a set of digits is taken or the run fails; no run falls back on others.
 _BY_NAME = {"MNIST": "mnist", "bundled digits": "digits"}
-_LOST = (
-    "the scheduler does not answer any more. What was finished is kept: start the scheduler and "
-    "its workers again, then the same command, which goes on where this one stopped"
-)
+_LOST = "the scheduler does not answer any more. What was finished is kept: start the scheduler "
+_LOST += "and its workers again, then the same command, which goes on where this one stopped"
 
 
 def run_all(client, plan, runs, settings, bar):
     """Yield (run, outcome) as runs finish; what is on its way at one time is bounded.
 
-    `runs` is {run: parameters}, `settings` the keyword arguments of `worker.run_notebook`. Raises a
-    ConnectionError if the scheduler does not answer any more.
+    `runs` maps runs to parameters, `settings` are keyword arguments of `worker.run_notebook`. If
+    the scheduler does not answer any more, a ConnectionError is raised.
     """
     from distributed import CancelledError, as_completed
     from distributed.comm import CommClosedError
