@@ -1,13 +1,13 @@
 """What a sweep costs, and what a second worker is worth: makes benchmarks/sweep.csv.
 
-    python benchmarks/sweep.py          # some half an hour on two cores, on real MNIST
+    python benchmarks/sweep.py [RUNS]   # 20 runs by default: an hour on two cores, on real MNIST
     python benchmarks/sweep.py stubs    # only the client's part, two minutes
 
-Notebook 02 is run at its defaults, with one thread each: 20 times in a sweep with two workers, 10
-times by papermill in two plain loops side by side, and 4 times in a sweep with one worker.
-CPU-seconds are those of all processes together, kernels included. Then 5,000 runs that do nothing,
-each with a result as large as notebook 02's, go through the same code; there the client's own CPU
-time and memory count.
+Notebook 02 is run at its defaults, with one thread each: in a sweep with two workers, by papermill
+in two plain loops side by side, and half as many times in a sweep with one worker. CPU-seconds are
+those of all processes together, kernels and the sweep's start included. Then 5,000 runs that do
+nothing, each with a result as large as notebook 02's, go through the same code; there the client's
+own CPU time and memory count.
 """
 
 import csv
@@ -30,7 +30,7 @@ from mnist_helpers.sweep.worker import POOLS
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_convolutional_network.ipynb"
 TABLE = Path(__file__).with_suffix(".csv")
-RUNS, LOOP_RUNS, FEW_RUNS, STUBS = 20, 10, 4, 5_000
+STUBS = 5_000
 
 
 def loop(first, last):
@@ -80,33 +80,29 @@ def measure(*commands):
     return cpu, time.perf_counter() - started
 
 
-def main(only_stubs):
-    found = {}
-    if not only_stubs:
-        half = LOOP_RUNS // 2
-        sweep_cpu, two_workers = measure(("sweep", RUNS, 2))
-        loop_cpu, _ = measure(("loop", 0, half), ("loop", half, LOOP_RUNS))
-        _, one_worker = measure(("sweep", FEW_RUNS, 1))
-        found["CPU-seconds a run, sweep"] = sweep_cpu / RUNS
-        found["CPU-seconds a run, papermill in a loop"] = loop_cpu / LOOP_RUNS
-        found["CPU time of the sweep over the loop's"] = (
-            found["CPU-seconds a run, sweep"] / found["CPU-seconds a run, papermill in a loop"]
-        )
-        found["runs an hour, two workers"] = 3600 * RUNS / two_workers
-        found["runs an hour, one worker"] = 3600 * FEW_RUNS / one_worker
-        found["runs an hour, two workers over one"] = (
-            found["runs an hour, two workers"] / found["runs an hour, one worker"]
-        )
+def main(n_runs):
+    found, half = {}, n_runs // 2
+    if half:
+        sweep_cpu, two_workers = measure(("sweep", n_runs, 2))
+        loop_cpu, two_loops = measure(("loop", 0, half), ("loop", half, n_runs))
+        _, one_worker = measure(("sweep", half, 1))
+        found["CPU-seconds a run, sweep"] = sweep_cpu / n_runs
+        found["CPU-seconds a run, papermill in loops"] = loop_cpu / n_runs
+        found["CPU time of the sweep over the loops'"] = sweep_cpu / loop_cpu
+        found["runs an hour, two workers"] = 3600 * n_runs / two_workers
+        found["runs an hour, two loops side by side"] = 3600 * n_runs / two_loops
+        found["runs an hour, one worker"] = 3600 * half / one_worker
+        found["runs an hour, two workers over one"] = one_worker / half * n_runs / two_workers
     printed = subprocess.check_output([sys.executable, __file__, "stub"], text=True)
     cpu, memory = map(float, printed.split())
     found["client's CPU-milliseconds a run, 5,000 stubs"] = 1000 * cpu / STUBS
     found["client's peak memory in MB, 5,000 stubs"] = memory
-    about = [datetime.date.today(), os.cpu_count(), version("tensorflow")]
+    about = [datetime.date.today(), os.cpu_count(), version("tensorflow"), n_runs]
     new = not TABLE.exists()
     with TABLE.open("a", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         if new:
-            table.writerow(["date", "cores", "tensorflow", "what", "value"])
+            table.writerow(["date", "cores", "tensorflow", "runs", "what", "value"])
         for what, value in found.items():
             table.writerow([*about, what, f"{value:.4g}"])
             print(f"{what}: {value:.4g}")
@@ -120,5 +116,9 @@ if __name__ == "__main__":
             swept(int(n_runs), int(n_workers))
         case ["stub"]:
             stubs()
-        case arguments:
-            main(arguments == ["stubs"])
+        case ["stubs"]:
+            main(0)
+        case [n_runs]:
+            main(int(n_runs))
+        case _:
+            main(20)
