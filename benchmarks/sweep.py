@@ -1,15 +1,18 @@
 """What a sweep costs, and what a second worker is worth: makes benchmarks/sweep.csv.
 
-    python benchmarks/sweep.py [RUNS]   # 20 runs by default: an hour on two cores, on real MNIST
-    python benchmarks/sweep.py stubs    # only the client's part, two minutes
+    python benchmarks/sweep.py cpu 20        # half an hour on two cores, on real MNIST
+    python benchmarks/sweep.py workers 20    # half an hour
+    python benchmarks/sweep.py client        # two minutes
 
-Notebook 02 is run at its defaults, with one thread each: in a sweep with two workers, by papermill
-in two plain loops side by side, and half as many times in a sweep with one worker. CPU-seconds are
-those of all processes together, kernels and the sweep's start included. Then 5,000 runs that do
-nothing, each with a result as large as notebook 02's, go through the same code; there the client's
-own CPU time and memory count.
+`cpu` and `workers` run notebook 02 at its defaults, with one thread each. `cpu` takes the
+CPU-seconds of a sweep with two workers, its start included, and of papermill in two plain loops
+side by side. The kernels run the same program in both, and their CPU time differs by more from one
+hour to the next than either engine takes; so it is counted apart. `workers` compares the runs an
+hour of two workers and of one. `client` sends 5,000 runs that do nothing, each with a result as
+large as notebook 02's, through the same code; there the client's own CPU time and memory count.
 """
 
+import contextlib
 import csv
 import datetime
 import os
@@ -23,6 +26,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 
 from mnist_helpers.batch.run import read_notebook
 from mnist_helpers.sweep import engine, local_cluster, sweep
@@ -67,36 +71,64 @@ def stubs():
 
 
 def measure(*commands):
-    """Run this file with these arguments, all at once; return CPU-seconds and wall seconds."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    """Run this file with these arguments, all at once.
+
+    Returns the CPU-seconds of the kernels, those of all other processes, and wall seconds.
+    """
+    started, seen = time.perf_counter(), {}
     environment = os.environ | dict.fromkeys(POOLS, "1")
-    processes = [
-        subprocess.Popen([sys.executable, __file__, *map(str, command)], env=environment)
+    running = [
+        psutil.Popen([sys.executable, __file__, *map(str, command)], env=environment)
         for command in commands
     ]
-    assert not any(process.wait() for process in processes)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, time.perf_counter() - started
+    while any(process.poll() is None for process in running):
+        for process in running:
+            with contextlib.suppress(psutil.Error):
+                for part in (process, *process.children(recursive=True)):
+                    with contextlib.suppress(psutil.Error):
+                        kernel = "ipykernel_launcher" in " ".join(part.cmdline())
+                        seen[part.pid] = kernel, sum(part.cpu_times()[:2])
+        time.sleep(0.1)
+    assert not any(process.returncode for process in running)
+    kernels, others = (sum(cpu for k, cpu in seen.values() if k == kind) for kind in (True, False))
+    return kernels, others, time.perf_counter() - started
 
 
-def main(n_runs):
-    found, half = {}, n_runs // 2
-    if half:
-        sweep_cpu, two_workers = measure(("sweep", n_runs, 2))
-        loop_cpu, two_loops = measure(("loop", 0, half), ("loop", half, n_runs))
-        _, one_worker = measure(("sweep", half, 1))
-        found["CPU-seconds a run, sweep"] = sweep_cpu / n_runs
-        found["CPU-seconds a run, papermill in loops"] = loop_cpu / n_runs
-        found["CPU time of the sweep over the loops'"] = sweep_cpu / loop_cpu
-        found["runs an hour, two workers"] = 3600 * n_runs / two_workers
-        found["runs an hour, two loops side by side"] = 3600 * n_runs / two_loops
-        found["runs an hour, one worker"] = 3600 * half / one_worker
-        found["runs an hour, two workers over one"] = one_worker / half * n_runs / two_workers
+def compare_cpu(n_runs):
+    """Measure what the sweep takes beside the kernels, and what plain loops take."""
+    half = n_runs // 2
+    kernels, engine, _ = measure(("sweep", n_runs, 2))
+    loop_kernels, loops, _ = measure(("loop", 0, half), ("loop", half, n_runs))
+    return {
+        "CPU-seconds a run, kernels of the sweep": kernels / n_runs,
+        "CPU-seconds a run, kernels of the loops": loop_kernels / n_runs,
+        "CPU-seconds a run, the sweep beside them": engine / n_runs,
+        "CPU-seconds a run, papermill in loops beside them": loops / n_runs,
+        "what the sweep adds, over all CPU time of the loops": (engine - loops)
+        / (loop_kernels + loops),
+    }
+
+
+def compare_workers(n_runs):
+    """Measure the runs an hour of two workers and of one."""
+    (*_, two), (*_, one) = measure(("sweep", n_runs, 2)), measure(("sweep", n_runs // 2, 1))
+    found = {"two workers": 3600 * n_runs / two, "one worker": 3600 * (n_runs // 2) / one}
+    found["two workers over one"] = found["two workers"] / found["one worker"]
+    return {f"runs an hour, {name}": value for name, value in found.items()}
+
+
+def count_client():
+    """Measure what the client takes for runs that do nothing."""
     printed = subprocess.check_output([sys.executable, __file__, "stub"], text=True)
     cpu, memory = map(float, printed.split())
-    found["client's CPU-milliseconds a run, 5,000 stubs"] = 1000 * cpu / STUBS
-    found["client's peak memory in MB, 5,000 stubs"] = memory
+    return {
+        "client's CPU-milliseconds a run, 5,000 stubs": 1000 * cpu / STUBS,
+        "client's peak memory in MB, 5,000 stubs": memory,
+    }
+
+
+def keep(n_runs, found):
+    """Add what was found to the table, and print it."""
     about = [datetime.date.today(), os.cpu_count(), version("tensorflow"), n_runs]
     new = not TABLE.exists()
     with TABLE.open("a", encoding="utf-8", newline="") as file:
@@ -116,9 +148,11 @@ if __name__ == "__main__":
             swept(int(n_runs), int(n_workers))
         case ["stub"]:
             stubs()
-        case ["stubs"]:
-            main(0)
-        case [n_runs]:
-            main(int(n_runs))
+        case ["cpu", n_runs]:
+            keep(n_runs, compare_cpu(int(n_runs)))
+        case ["workers", n_runs]:
+            keep(n_runs, compare_workers(int(n_runs)))
+        case ["client"]:
+            keep(STUBS, count_client())
         case _:
-            main(20)
+            print(__doc__)
