@@ -1,7 +1,7 @@
 """What a sweep costs, and what a second worker is worth: makes benchmarks/sweep.csv.
 
-    python benchmarks/sweep.py cpu 20        # half an hour on two cores, on real MNIST
-    python benchmarks/sweep.py workers 20    # half an hour
+    python benchmarks/sweep.py cpu 20        # some twenty minutes on two cores, on real MNIST
+    python benchmarks/sweep.py workers 20    # the same
     python benchmarks/sweep.py client        # two minutes
 
 `cpu` and `workers` run notebook 02 at its defaults, with one thread each. `cpu` takes the
