@@ -29,3 +29,11 @@ def quietly():
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def in_notebook():
+    """Whether this runs in a Jupyter kernel, where outputs can be redrawn in place."""
+    try:
+        return hasattr(get_ipython(), "kernel")
+    except NameError:  # plain Python knows no get_ipython
+        return False

@@ -5,7 +5,7 @@ import time
 import keras
 from matplotlib.figure import Figure
 
-from mnist_helpers import plotting
+from mnist_helpers import in_notebook, plotting
 
 
 def scale_epochs(epochs, n_images):
@@ -47,7 +47,7 @@ class LiveView(keras.callbacks.Callback):
         self.steps_done = 0
         self.shown_at = {"bar": 0.0, "curves": 0.0}
         self.displays = None
-        if _in_notebook():
+        if in_notebook():
             from IPython.display import display
 
             self.displays = {
@@ -101,10 +101,3 @@ class LiveView(keras.callbacks.Callback):
         plotting.plot_history(self.history, figure.subplots(1, 2))
         data, metadata = plotting.png_bundle(figure, plotting.history_in_words(self.history))
         self.displays["curves"].update(data, metadata=metadata, raw=True)
-
-
-def _in_notebook():
-    try:
-        return hasattr(get_ipython(), "kernel")
-    except NameError:  # plain Python knows no get_ipython
-        return False

@@ -6,6 +6,8 @@ import time
 
 from tqdm import tqdm
 
+from mnist_helpers import in_notebook
+
 _SECONDS = 0.2  # a log that shows each step of a hundred thousand runs is a file of its own
 
 
@@ -21,7 +23,7 @@ class SweepBar(tqdm):
         self.failed, self.running, self.shown = sum(failed), 0, -math.inf
         shown = "{desc}: |{bar:20}| {n_fmt} of {total_fmt} done{postfix}, {remaining} left"
         options = {"bar_format": shown, "postfix": self._words(), "file": sys.stderr}
-        if _in_notebook():
+        if in_notebook():
             options["file"] = _NotebookLine()
         elif environment["notice"]:
             print(environment["notice"], file=sys.stderr)
@@ -59,10 +61,3 @@ class _NotebookLine:
 
     def flush(self):
         pass  # it is shown at once
-
-
-def _in_notebook():
-    try:
-        return hasattr(get_ipython(), "kernel")
-    except NameError:  # plain Python knows no get_ipython
-        return False
