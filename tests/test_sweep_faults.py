@@ -45,7 +45,7 @@ def mixed(tmp_path_factory):
 
 def test_failed_runs_are_told_with_their_cell_and_reason(mixed):
     folder, (status, out, err) = mixed
-    assert status == 1 and no_traceback(err)
+    assert status == 1 and no_traceback(err), err
     lines = [line for line in out.splitlines() if line.startswith("FAILED")]
     expected = {
         100: "(seed=100) in work: ValueError: unlucky",
@@ -117,7 +117,7 @@ def test_a_run_whose_worker_is_killed_is_done_again(folder):
     seed, kernel, worker = read_log(folder)[0]
     os.kill(worker, signal.SIGKILL)
     status, _, err = finish(process)
-    assert status == 0 and no_traceback(err)
+    assert status == 0 and no_traceback(err), err
     starts = [started for started, *_ in read_log(folder)]
     assert sorted({*starts}) == [0, 1, 2, 3] and starts.count(seed) == 2 and len(starts) == 5
     assert len(finished(folder)) == 4 and gone(kernel)
@@ -165,7 +165,7 @@ def test_ctrl_c_ends_all_that_was_started(folder):
     family = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     os.killpg(process.pid, signal.SIGINT)
     status, out, err = finish(process)
-    assert status == 130 and out == "" and no_traceback(err)
+    assert status == 130 and out == "" and no_traceback(err), err
     assert err.splitlines()[-1] == "mnist_helpers: interrupted; what was finished is kept"
     wait_until(lambda: gone(*family), 10)
     done, started = len(finished(folder)), len(read_log(folder))

@@ -5,8 +5,10 @@ import logging
 import os
 import re
 import sys
+import tempfile
 import time
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -173,15 +175,26 @@ def _execute(notebook, copy, parameters, **options):
         # papermill would keep a notebook object given as input in the output's metadata.
         nbformat.write(notebook, copy)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _connection(attempt) as options["connection"]:
                 warnings.simplefilter("ignore")
                 papermill.execute_notebook(path, path, parameters, **options)
         except RuntimeError as error:
-            # Where many kernels start at once, two may be given the same port.
             if "before replying" not in str(error) or attempt == _STARTS - 1:
                 raise
         else:
             return
+
+
+@contextmanager
+def _connection(attempt):
+    """Give settings with which no other user of this machine reaches or overhears a kernel."""
+    with tempfile.TemporaryDirectory() as private:
+        socket = f"{private}/kernel"
+        # Of ports, two kernels that start at once may be given the same; of sockets never.
+        if attempt == 0 and os.name == "posix" and len(socket) < 100:  # systems allow few more
+            yield {"transport": "ipc", "ip": socket}
+        else:
+            yield {"transport_encryption": "auto"}
 
 
 @functools.cache
@@ -195,7 +208,9 @@ def _engine():
 
     class KernelEngine(Engine):
         @classmethod
-        def execute_managed_notebook(cls, nb_man, kernel_name, *, folder, environment, end, **_):
+        def execute_managed_notebook(
+            cls, nb_man, kernel_name, *, folder, environment, connection, end, **_
+        ):
             numbers = {id(cell): number for number, cell in enumerate(nb_man.nb.cells, 1)}
             # papermill's own bar asks this for words.
             nb_man.get_cell_description = lambda cell: (
@@ -208,8 +223,7 @@ def _engine():
                 log=logger,
                 timeout_func=lambda _: None if end is None else max(0, end - time.monotonic()),
                 iopub_timeout=60,  # on a busy machine, outputs come seconds after their cell's end
-                # Others on the machine could listen to a kernel that does not encrypt.
-                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+                config=Config({"KernelManager": connection}),
                 # What a kernel logs when it is interrupted says nothing of the notebook.
                 extra_arguments=["--log-level=CRITICAL"],
             )
