@@ -182,18 +182,30 @@ def test_a_second_sweep_into_the_same_folder_is_refused(folder):
     assert finish(first)[0] == 0 and len(finished(folder)) == 2
 
 
-def test_a_kernel_that_does_not_start_is_started_again(folder):
-    # Python reads this module at its start; the first two kernels end there.
+def fail_at_first(folder, starts):
+    """Let this many kernels end as soon as Python reads this module at its start."""
     (folder / "sitecustomize.py").write_text(
         "import os, pathlib, sys\n"
         "if 'ipykernel_launcher' in ' '.join(sys.orig_argv):\n"
         f"    starts = pathlib.Path({str(folder / 'starts')!r})\n"
         "    starts.write_text((starts.read_text() if starts.exists() else '') + '.')\n"
-        "    if len(starts.read_text()) < 3:\n"
+        f"    if len(starts.read_text()) <= {starts}:\n"
+        "        os.write(2, b'Traceback: at home\\nKernelError: no luck\\n')\n"
         "        os._exit(1)\n"
     )
-    status, out, _ = sweep(folder, "--set", "seed=1", PYTHONPATH=str(folder))
-    assert status == 0 and "1 good run," in out
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_a_kernel_that_does_not_start_is_started_again(folder):
+    status, out, err = sweep(folder, "--set", "seed=1", **fail_at_first(folder, 2))
+    assert status == 0 and "1 good run," in out and no_traceback(err), err
+    assert (folder / "starts").read_text() == "..."
+
+
+def test_why_a_kernel_does_not_start_is_told(folder):
+    status, out, err = sweep(folder, "--set", "seed=1", **fail_at_first(folder, 9))
+    assert status == 1 and no_traceback(err), err
+    assert ": RuntimeError: the kernel did not start: KernelError: no luck\n" in out
     assert (folder / "starts").read_text() == "..."
 
 

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -174,27 +173,35 @@ def _execute(notebook, copy, parameters, **options):
     for attempt in range(_STARTS):
         # papermill would keep a notebook object given as input in the output's metadata.
         nbformat.write(notebook, copy)
-        try:
-            with warnings.catch_warnings(), _connection(attempt) as options["connection"]:
-                warnings.simplefilter("ignore")
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private,
+            # What a kernel says beside its outputs is of interest only if it does not start.
+            open(Path(private, "said"), "w+", encoding="utf-8", errors="replace") as said,
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            options |= {"connection": _connection(private, attempt), "stderr": said}
+            try:
                 papermill.execute_notebook(path, path, parameters, **options)
-        except RuntimeError as error:
-            if "before replying" not in str(error) or attempt == _STARTS - 1:
-                raise
-        else:
-            return
+                return
+            except RuntimeError as error:
+                if "before replying" not in str(error):
+                    raise
+            said.seek(0)
+            reason = said.read().strip().rpartition("\n")[2]
+    raise RuntimeError(f"the kernel did not start: {reason or 'it gave no reason'}")
 
 
-@contextmanager
-def _connection(attempt):
-    """Give settings with which no other user of this machine reaches or overhears a kernel."""
-    with tempfile.TemporaryDirectory() as private:
-        socket = f"{private}/kernel"
-        # Of ports, two kernels that start at once may be given the same; of sockets never.
-        if attempt == 0 and os.name == "posix" and len(socket) < 100:  # systems allow few more
-            yield {"transport": "ipc", "ip": socket}
-        else:
-            yield {"transport_encryption": "auto"}
+def _connection(private, attempt):
+    """Say how to talk to a kernel so that no other user of this machine reaches or overhears it.
+
+    `private` is a folder that only this user may enter.
+    """
+    socket = f"{private}/kernel"
+    # Of ports, two kernels that start at once may be given the same; of sockets never.
+    if attempt == 0 and os.name == "posix" and len(socket) < 100:  # systems allow few more
+        return {"transport": "ipc", "ip": socket}
+    return {"transport_encryption": "auto"}
 
 
 @functools.cache
@@ -209,7 +216,7 @@ def _engine():
     class KernelEngine(Engine):
         @classmethod
         def execute_managed_notebook(
-            cls, nb_man, kernel_name, *, folder, environment, connection, end, **_
+            cls, nb_man, kernel_name, *, folder, environment, connection, stderr, end, **_
         ):
             numbers = {id(cell): number for number, cell in enumerate(nb_man.nb.cells, 1)}
             # papermill's own bar asks this for words.
@@ -227,7 +234,7 @@ def _engine():
                 # What a kernel logs when it is interrupted says nothing of the notebook.
                 extra_arguments=["--log-level=CRITICAL"],
             )
-            client.execute(env=environment)
+            client.execute(env=environment, stderr=stderr)
 
     return KernelEngine
 
