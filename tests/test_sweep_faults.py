@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 import urllib.error
 import urllib.request
 
@@ -139,6 +140,18 @@ def test_what_kills_every_worker_is_given_up(folder):
     status, out, _ = finish(process)
     assert status == 1 and "each of the 4 workers that ran it was killed" in out
     assert len(finished(folder)) == 4
+
+
+def test_a_worker_that_is_killed_again_and_again_comes_back():
+    with local_cluster(1, 1) as (client, _):
+        end = time.monotonic() + 25  # Dask looks for lost workers 15 seconds later
+        while time.monotonic() < end:
+            if client.nthreads():
+                for child in psutil.Process().children():
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
+            time.sleep(0.1)
+        assert client.submit(int, "7").result(timeout=30) == 7
 
 
 def test_after_kill_9_of_the_command_the_rest_is_done_and_nothing_twice(folder):

@@ -8,14 +8,16 @@ from mnist_helpers.sweep.identity import describe_environment, describe_package
 from mnist_helpers.sweep.worker import compare
 
 KERNEL_BYTES = 2e9  # on MNIST, a kernel of notebook 02 takes 1.5e9
-# Dask looks at itself a hundred times a second and keeps its messages, each with a notebook in it.
 _CALM = {
+    # Dask looks at itself a hundred times a second and keeps its messages, each with a notebook.
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.worker.memory.monitor-interval": "5s",
     "distributed.worker.profile.enabled": False,
     "distributed.admin.log-length": 100,
     "distributed.admin.low-level-log-length": 100,
+    # By default, a worker that is just being started again when Dask looks is given up.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
 }
 # Ctrl-C reaches all processes of a terminal; the workers are ended by the first of them.
 _DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
@@ -89,8 +91,8 @@ def _local_cluster(workers, threads):
             security=security,
             silence_logs=quiet,
         )
-    with cluster, Client(cluster) as client:
-        yield client, threads
+        with cluster, Client(cluster) as client:
+            yield client, threads
 
 
 def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_key=None):
