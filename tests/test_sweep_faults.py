@@ -138,7 +138,7 @@ def test_what_kills_every_worker_is_given_up(folder):
 
     wait_until(kill_worker_of_0, 120)
     status, out, _ = finish(process)
-    assert status == 1 and "each of the 4 workers that ran it was killed" in out
+    assert status == 1 and "each of the 4 workers it was given to was killed" in out
     assert len(finished(folder)) == 4
 
 

@@ -64,7 +64,7 @@ def _take(future):
     error = future.exception()
     reason = f"{type(error).__name__}: {error}"  # such as a full disk over there
     if isinstance(error, KilledWorker):
-        reason = f"each of the {error.allowed_failures + 1} workers that ran it was killed"
+        reason = f"each of the {error.allowed_failures + 1} workers it was given to was killed"
     return {"record": None, "seconds": 0.0, "cell": None, "error": reason, "notebook": None}
 
 
