@@ -1,5 +1,12 @@
 """The two articles' networks, as uncompiled Keras models, and the variants around them."""
 
+import hashlib
+import io
+import json
+from importlib import resources
+
+import numpy as np
+
 DROPOUT_PLACES = ("after_convolutions", "after_dense", "both")
 
 
@@ -105,6 +112,64 @@ def build_cnn(
             layers.append(keras.layers.Dropout(dropout, name=f"dropout_{i}"))
     layers.append(keras.layers.Dense(10, activation="softmax", name="digit"))
     return keras.Sequential(layers, name="convolutional_network")
+
+
+def load_pretrained(name):
+    """Load a network that has been trained: whoever missed a notebook goes on from here.
+
+    Parameters
+    ----------
+    name : {"mlp", "cnn"}
+        The network of notebook 01 or of notebook 02, trained on MNIST at the notebook's own
+        parameters; `read_card` says how, and how well it reads.
+
+    Returns
+    -------
+    keras.Sequential
+        As `build_mlp` or `build_cnn` give it, uncompiled, weights rounded to 16 bits.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or its file is not the one that its card describes.
+    """
+    card = read_card(name)
+    weights = (resources.files("mnist_helpers") / "pretrained" / f"{name}.npz").read_bytes()
+    if hashlib.sha256(weights).hexdigest() != card["sha256"]:
+        raise ValueError(
+            f"the weights of {name!r} must have the sha256 {card['sha256'][:12]}…; received a file "
+            "of other bytes: install the package again"
+        )
+    with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
+        weights = [arrays[key].astype("float32") for key in arrays]
+    model = {"mlp": build_mlp, "cnn": build_cnn}[name]()
+    model.set_weights(weights)
+    return model
+
+
+def read_card(name):
+    """Read what is known of a pretrained network.
+
+    Parameters
+    ----------
+    name : {"mlp", "cnn"}
+
+    Returns
+    -------
+    dict
+        ``notebook``, ``parameters`` (with the seed), ``data``, ``versions``, ``sha256`` of the
+        file, ``command`` that makes it again, and ``accuracy`` by set of digits: ``right``, ``of``,
+        ``share`` and its 95 % interval ``low``, ``high``, measured with the weights in the file.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network.
+    """
+    cards = json.loads((resources.files("mnist_helpers") / "pretrained" / "cards.json").read_text())
+    if name not in cards:
+        raise ValueError(f"`name` must be one of {', '.join(cards)}; received {name!r}.")
+    return cards[name]
 
 
 def _check_sizes(name, sizes):

@@ -1,7 +1,15 @@
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from mnist_helpers import models
+from mnist_helpers import evaluation, models
+from mnist_helpers.data import load_mnist
+from mnist_helpers.preprocessing import scale_pixels, to_images, to_vectors
 
 
 def kinds(model):
@@ -80,3 +88,75 @@ def test_impossible_designs_are_refused(build, message):
 
 def test_what_is_just_possible_is_built():
     assert models.build_cnn([4, 4, 4], [5, 5, 3]).output_shape == (None, 10)
+
+
+# --- networks that have been trained -----------------------------------------------------------
+
+PRETRAINED = {"mlp": to_vectors, "cnn": to_images}
+FOLDER = Path(models.__file__).parent / "pretrained"
+
+
+def count_right(name, images, labels):
+    inputs = PRETRAINED[name](scale_pixels(images))
+    predicted, _ = evaluation.predict_digits(models.load_pretrained(name), inputs)
+    return (predicted == labels).sum()
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_pretrained_network_reads_the_bundled_digits_as_its_card_says(name):
+    images, labels = map(np.concatenate, zip(*load_mnist("digits"), strict=True))
+    found = models.read_card(name)["accuracy"]["bundled, all"]
+    assert found["of"] == len(labels) == 1797
+    assert abs(count_right(name, images, labels) - found["right"]) <= 2  # another processor
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_pretrained_network_reads_mnist_as_its_card_says(name):
+    try:
+        _, (images, labels) = load_mnist("mnist")
+    except (OSError, ValueError) as error:
+        pytest.skip(f"real MNIST is needed: {error}".splitlines()[0])
+    found = models.read_card(name)["accuracy"]["MNIST, test"]
+    assert found["of"] == len(labels) and found["share"] > 0.98
+    assert abs(count_right(name, images, labels) - found["right"]) <= 3
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_card_says_what_the_network_is(name):
+    card, path = models.read_card(name), FOLDER / f"{name}.npz"
+    root = FOLDER.parents[1]
+    assert card["data"].startswith("MNIST: 60,000")
+    assert (root / "notebooks" / f"{card['notebook']}.ipynb").is_file()
+    assert {"seed", "epochs", "validation_fraction"} <= set(card["parameters"])
+    assert {"keras", "backend", "backend_version", "numpy", "python"} <= set(card["versions"])
+    assert (root / card["command"].removeprefix("python ")).is_file()
+    for found in card["accuracy"].values():
+        low, high = evaluation.accuracy_interval(found["right"], found["of"])
+        assert (found["low"], found["high"]) == pytest.approx((low, high))
+        assert found["share"] == found["right"] / found["of"]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == card["sha256"]
+    with np.load(path) as arrays:
+        assert {array.dtype for array in arrays.values()} == {np.dtype("float16")}
+    assert path.stat().st_size < 1_500_000
+    model = models.load_pretrained(name)
+    assert not model.compiled and model.get_weights()[0].dtype == "float32"
+
+
+def test_an_unknown_or_damaged_network_is_refused(tmp_path, monkeypatch):
+    for function in (models.load_pretrained, models.read_card):
+        with pytest.raises(ValueError, match="one of mlp, cnn; received 'resnet'"):
+            function("resnet")
+    shutil.copytree(FOLDER, tmp_path / "pretrained")
+    weights = bytearray((FOLDER / "cnn.npz").read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "pretrained" / "cnn.npz").write_bytes(weights)
+    monkeypatch.setattr(models.resources, "files", lambda package: tmp_path)
+    with pytest.raises(ValueError, match="install the package again"):
+        models.load_pretrained("cnn")
+    assert models.load_pretrained("mlp").count_params() == 669_706
+
+
+def test_reading_a_card_imports_no_keras():
+    code = "import sys; from mnist_helpers.models import read_card; read_card('mlp')\n"
+    code += "assert 'keras' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,69 @@
+"""Train the networks that ship with the package: makes mnist_helpers/pretrained.
+
+    python benchmarks/pretrained.py
+
+runs notebooks 01 and 02 at their defaults on real MNIST, rounds the weights to 16 bits, and
+measures what is then in the files: some two minutes on two cores. Nothing is chosen here.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mnist_helpers import evaluation, models
+from mnist_helpers.batch.files import load_model, written_whole
+from mnist_helpers.batch.record import read_record
+from mnist_helpers.batch.run import run_notebooks
+from mnist_helpers.data import load_mnist
+from mnist_helpers.preprocessing import scale_pixels, to_images, to_vectors
+
+RESULTS = Path("results/pretrained")
+TARGET = Path(__file__).parent.parent / "mnist_helpers" / "pretrained"
+NOTEBOOKS = {"mlp": "01_dense_network", "cnn": "02_convolutional_network"}
+
+
+def store(name):
+    """Write the weights of a network as 16-bit floats, and return its card but for accuracies."""
+    notebook = NOTEBOOKS[name]
+    (saved,) = (RESULTS / notebook).glob("*.keras")
+    path = TARGET / f"{name}.npz"
+    with written_whole(path) as part:
+        weights = load_model(saved).get_weights()
+        np.savez_compressed(part, *(array.astype("float16") for array in weights))
+    record = read_record(RESULTS / f"{notebook}.ipynb")
+    return {
+        "notebook": notebook,
+        "data": record["digits"]["text"],
+        "parameters": record["parameters"],
+        "versions": record["versions"],
+        "command": "python benchmarks/pretrained.py",
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+def measure(name):
+    """Count what the shipped network reads right, by set of digits."""
+    model, prepare = models.load_pretrained(name), {"mlp": to_vectors, "cnn": to_images}[name]
+    _, mnist = load_mnist("mnist")
+    bundled = map(np.concatenate, zip(*load_mnist("digits"), strict=True))
+    accuracy = {}
+    for digits, (images, labels) in {"MNIST, test": mnist, "bundled, all": bundled}.items():
+        predicted, _ = evaluation.predict_digits(model, prepare(scale_pixels(images)))
+        right, n = int((predicted == labels).sum()), len(labels)
+        low, high = evaluation.accuracy_interval(right, n)
+        accuracy[digits] = {"right": right, "of": n, "share": right / n, "low": low, "high": high}
+    return accuracy
+
+
+def write(cards):
+    """Write the cards of all networks."""
+    (TARGET / "cards.json").write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_notebooks(NOTEBOOKS.values(), parameters={"data": "mnist"}, output=RESULTS)
+    cards = {name: store(name) for name in NOTEBOOKS}
+    write(cards)  # so that the networks can be loaded
+    write({name: card | {"accuracy": measure(name)} for name, card in cards.items()})
