@@ -1,6 +1,7 @@
 """Executed notebooks as pages that stand alone, and an index of them."""
 
 import base64
+import html
 import re
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from mnist_helpers.batch.record import format_metrics, read_record
 _TEMPLATES = Path(__file__).parent / "template"
 _CONTROL = "parameters injected-parameters check solution exercise complete-program".split()
 _CONTROL += ["misuse-demo", "raises-exception"]
+_STOP = 'tabindex="0" role="group" aria-label='
 
 
 def cell_name(cell, number):
@@ -102,9 +104,24 @@ def export_page(executed, page):
     kinds = "text/html text/markdown image/svg+xml image/png image/jpeg text/plain"
     exporter.config.NbConvertBase.display_data_priority = kinds.split()
     outcome = hide_paths(read_outcome(executed))
-    html, _ = exporter.from_notebook_node(notebook, {"outcome": outcome})
+    body, _ = exporter.from_notebook_node(notebook, {"outcome": outcome})
     with written_whole(page) as part:
-        part.write_text(html, encoding="utf-8")
+        part.write_text(_let_keys_scroll(body), encoding="utf-8")
+
+
+def _let_keys_scroll(body):
+    """Let the Tab key stop where arrow keys may have to scroll, on a phone at least."""
+
+    def stop(block):
+        text = html.unescape(re.sub("<[^>]*>", "", block[0]))
+        wide = max(map(len, text.splitlines()), default=0) > 30
+        return block[0].replace("<pre", f'<pre {_STOP}"Text"', 1) if wide else block[0]
+
+    body = re.sub(r'(<div\b[^>]*) tabindex="0"', r"\1", body)  # nbconvert stops at every cell
+    body = re.sub(r"<pre\b.*?</pre>", stop, body, flags=re.DOTALL)
+    body = re.sub(r"(<div [^>]*\bwide\b[^>]*)>", rf'\1 {_STOP}"Figure">', body)
+    body = re.sub(r"<table\b", f'<div class="table" {_STOP}"Table"><table', body)
+    return body.replace("</table>", "</table></div>")
 
 
 def _png_width(output):
