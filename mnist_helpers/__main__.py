@@ -4,10 +4,7 @@ import argparse
 import sys
 import warnings
 
-from mnist_helpers.batch.parameters import split_assignments
-from mnist_helpers.batch.run import run_notebooks
-from mnist_helpers.pages import summarise
-from mnist_helpers.sweep.command import add_collect, add_sweep
+from mnist_helpers.classroom import doctor
 
 
 def main(arguments=None):
@@ -21,14 +18,19 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 when all went well, 1 when a notebook failed, 2 when the user asked for what cannot be or
-        what is needed is not there, 130 when interrupted.
+        0 when all went well, 1 when a notebook failed or the doctor found what must be mended, 2
+        when the user asked for what cannot be or what is needed is not there, 130 when interrupted.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m mnist_helpers", description=__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(commands)
-    add_sweep(commands)
-    add_collect(commands)
+    _add_doctor(commands)
+    if arguments[:1] != ["doctor"]:  # it runs even where what the others import is missing
+        from mnist_helpers.sweep.command import add_collect, add_sweep
+
+        _add_run(commands)
+        add_sweep(commands)
+        add_collect(commands)
     options = parser.parse_args(arguments)
     warnings.showwarning = _warn
     try:
@@ -43,6 +45,15 @@ def main(arguments=None):
 
 def _warn(message, *_):
     print(f"mnist_helpers: {message}", file=sys.stderr)
+
+
+def _add_doctor(commands):
+    about = "check that this computer is ready, and say how long each notebook will take"
+    commands.add_parser("doctor", help=about, description=about).set_defaults(command=_doctor)
+
+
+def _doctor(options):
+    return int(doctor.examine()["lines_to_mend"] > 0)
 
 
 def _add_run(commands):
@@ -73,6 +84,10 @@ def _add_run(commands):
 
 
 def _run(options):
+    from mnist_helpers.batch.parameters import split_assignments
+    from mnist_helpers.batch.run import run_notebooks
+    from mnist_helpers.pages import summarise
+
     parameters = split_assignments("-p", options.parameters)
     outcomes = run_notebooks(options.notebooks, parameters=parameters, output=options.output)
     table = [("notebook", "seconds", "result", "digits"), *map(summarise, outcomes)]

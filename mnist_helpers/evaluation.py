@@ -112,7 +112,9 @@ def measured(table):
     ----------
     table : str
         ``"articles"``: both articles' networks over five seeds; ``"architectures"``: ten designs
-        of the second over five seeds. ``python benchmarks/<table>.py`` makes them.
+        of the second over five seeds; ``"notebooks"``: time and memory of each notebook;
+        ``"optimism"``: what choosing by the digits that judge flatters; ``"sameness"``: one seed
+        under other threads and libraries. ``python benchmarks/<table>.py`` makes them.
 
     Returns
     -------

@@ -9,6 +9,11 @@ from mnist_helpers.batch.record import read_record
 MAX_LINES, MEDIAN_LINES, PROGRAM_LINES = 25, 5, 39
 WORDS_PER_LINE = (8, 20)
 IGNORE = "nbval-ignore-output"
+PLACEHOLDER = re.compile(
+    r"no description|without a description|placeholder|\btodo\b|\btbd\b|lorem ipsum|untitled"
+    r"|<figure|figure size|alt(ernative)? text|to be described|description of the"
+)
+TITLE = re.compile(r"""(?:set_title\(|suptitle\(|\btitle=)\s*f?["']([^"'{]+)""")
 PLACES = {"data", "results_dir"}  # parameters that say where things are, not what is run
 
 
@@ -105,10 +110,12 @@ def read_parameters_cell(notebook):
 
 def check_parameters(notebook):
     values, complaints = read_parameters_cell(notebook)
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    wanted = {"seed": "", "data": "", "validation_fraction": ".fit(", "results_dir": "save_model("}
     complaints += [
         f"parameters: {name} is missing"
-        for name in ("seed", "validation_fraction", *sorted(PLACES))
-        if name not in values
+        for name, use in wanted.items()
+        if use in code and name not in values
     ]
     return complaints
 
@@ -129,20 +136,34 @@ def check_record(notebook):
     return complaints
 
 
+def plain(text):
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
 def check_figures(notebook):
-    complaints, seen = [], set()
-    for cell in code_cells(notebook):
+    """Each picture's alternative says something: no placeholder, not its title, not another."""
+    complaints, heading, seen = [], "", []
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            heading = [heading, *re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE)][-1]
+            continue
+        titles = [plain(title) for title in (heading, *TITLE.findall(cell.source)) if plain(title)]
         for output in cell.outputs:
             if "image/png" not in output.get("data", {}):
                 continue
-            alt = output.metadata.get("image/png", {}).get("alt", "")
-            if len(alt) < 40:
-                complaints.append(f"{cell.id}: a figure without a text alternative")
-            if alt in seen:
-                complaints.append(f"{cell.id}: its text alternative repeats another")
+            alt = output.metadata.get("image/png", {}).get("alt", "").strip()
+            words = plain(alt)
+            if len(alt) < 40 or len(words.split()) < 6:
+                complaints.append(f"{cell.id}: a figure without a text alternative: {alt!r}")
+            if PLACEHOLDER.search(alt.casefold()):
+                complaints.append(f"{cell.id}: a placeholder for a text alternative: {alt!r}")
+            if any(title in words and len(words.replace(title, "")) < 40 for title in titles):
+                complaints.append(f"{cell.id}: the text alternative repeats a title: {alt!r}")
+            if any(words in other or other in words for other in seen):
+                complaints.append(f"{cell.id}: the text alternative repeats another: {alt!r}")
             if IGNORE not in tags(cell) and output.data["text/plain"] != alt:
                 complaints.append(f"{cell.id}: the text beside the figure is not its alternative")
-            seen.add(alt)
+            seen.append(words)
     return complaints
 
 
@@ -154,9 +175,29 @@ def check_privacy(notebook, text):
         complaints.append(f"{len(text):,} characters")
     if notebook.metadata.kernelspec.name != "python3":
         complaints.append(f"kernel {notebook.metadata.kernelspec.name}, not python3")
-    extra = {key for cell in notebook.cells for key in cell.metadata} - {"tags"}
+    extra = {
+        key
+        for cell in notebook.cells
+        for key in cell.metadata
+        if key != "tags" and not (key == "jupyter" and "solution" in tags(cell))
+    }
     if extra:
         complaints.append(f"cells carry metadata that a run left: {sorted(extra)}")
+    return complaints
+
+
+def check_solutions(notebook):
+    folded = {"source_hidden": True, "outputs_hidden": True}
+    complaints = []
+    for cell in tagged(notebook, "solution"):
+        if cell.metadata.get("jupyter") != folded:
+            complaints.append(f"{cell.id}: a solution that is not folded")
+        if not cell.source.startswith(
+            "# Solution\n"
+        ):  # JupyterLab shows a folded cell's first line
+            complaints.append(f"{cell.id}: the first line of a solution must be `# Solution`")
+        if not "".join(output.get("text", "") for output in cell.outputs).startswith("Right. "):
+            complaints.append(f"{cell.id}: its solution is not right")
     return complaints
 
 

@@ -15,6 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 FILES = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+DENSE = FILES[1]
 LISTED = (Path(__file__).parent / "ignored_cells.txt").read_text("utf-8").splitlines()
 
 
@@ -28,6 +29,7 @@ def complaints(notebook, name, text):
         *checks.check_record(notebook),
         *checks.check_figures(notebook),
         *checks.check_privacy(notebook, text),
+        *checks.check_solutions(notebook),
         *checks.check_test_set(notebook),
     ]
     if name.startswith("01"):
@@ -44,9 +46,11 @@ def test_the_notebook_keeps_to_the_rules(path):
 
 def test_there_are_notebooks():
     assert [path.stem for path in FILES] == [
+        "00_start_here",
         "01_dense_network",
         "02_convolutional_network",
         "03_which_architecture",
+        "04_error_clinic",
     ]
 
 
@@ -95,6 +99,11 @@ def change_a_parameter(notebook):
     cell.source = cell.source.replace("epochs = 20", "epochs = 8")
 
 
+def lose_a_parameter(notebook):
+    cell = find(notebook, "parameters")
+    cell.source = "\n".join(line for line in cell.source.splitlines() if "results_dir" not in line)
+
+
 def lose_the_record(notebook):
     checks.code_cells(notebook)[-1].outputs = []
 
@@ -106,6 +115,29 @@ def lose_an_alternative(notebook):
 def repeat_an_alternative(notebook):
     first, second = find(notebook, "plot-examples"), find(notebook, "pixel-distribution")
     second.outputs = copy.deepcopy(first.outputs)
+
+
+def set_alternative(notebook, tag, alt):
+    (output,) = find(notebook, tag).outputs
+    output.metadata["image/png"].alt = output.data["text/plain"] = alt
+
+
+def hold_a_place(notebook):
+    set_alternative(notebook, "plot-examples", "No description has been provided for this image")
+
+
+def repeat_the_heading(notebook):
+    set_alternative(notebook, "plot-examples", "Look at them, look at them, look at them!")
+
+
+def add_little_to_an_alternative(notebook):
+    alt = find(notebook, "plot-examples").outputs[0].data["text/plain"]
+    set_alternative(notebook, "pixel-distribution", alt.upper() + " And more.")
+
+
+def show_a_solution(notebook):
+    cell = checks.tagged(notebook, "solution")[0]
+    cell.source = cell.source.removeprefix("# Solution\n")
 
 
 def watch_the_test_set(notebook):
@@ -135,6 +167,18 @@ def leave_timings(notebook):
     find(notebook, "train-test-split").metadata["execution"] = {"iopub.status.busy": "now"}
 
 
+def open_a_solution(notebook):
+    checks.tagged(notebook, "solution")[0].metadata.jupyter.source_hidden = False
+
+
+def spoil_a_solution(notebook):
+    checks.tagged(notebook, "solution")[-1].outputs[0].text = "The spread is too small."
+
+
+def fold_another(notebook):
+    find(notebook, "train-model").metadata["jupyter"] = {"source_hidden": True}
+
+
 def add_a_title(notebook):
     notebook.cells[1].source = "# Another title"
 
@@ -150,29 +194,37 @@ def add_a_title(notebook):
         (hide_in_a_comment, "NBVAL_SKIP"),
         (compute_a_parameter, "not `name = literal"),
         (change_a_parameter, "are not the cell's"),
+        (lose_a_parameter, "results_dir is missing"),
         (lose_the_record, "no record is stored"),
         (lose_an_alternative, "without a text alternative"),
         (repeat_an_alternative, "repeats another"),
+        (add_little_to_an_alternative, "repeats another"),
+        (hold_a_place, "a placeholder"),
+        (repeat_the_heading, "repeats a title"),
+        (show_a_solution, "must be `# Solution`"),
         (watch_the_test_set, "vectors_test goes into fit"),
         (rename_a_cell, "cell names are"),
         (write_a_long_cell, "over 25 lines"),
         (leave_out_prose, "words of prose"),
         (leave_a_path, "path of somebody's machine is stored: /home/ada"),
         (leave_timings, "metadata that a run left"),
+        (open_a_solution, "a solution that is not folded"),
+        (spoil_a_solution, "its solution is not right"),
+        (fold_another, "metadata that a run left"),
         (add_a_title, "2 titles"),
     ],
 )
 def test_a_planted_mistake_is_caught(plant, complaint):
-    notebook = nbformat.read(FILES[0], as_version=4)
+    notebook = nbformat.read(DENSE, as_version=4)
     plant(notebook)
-    found = complaints(notebook, FILES[0].stem, nbformat.writes(notebook))
+    found = complaints(notebook, DENSE.stem, nbformat.writes(notebook))
     assert any(complaint in line for line in found), found
 
 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory):
     """The first notebook up to its one-hot labels, its outputs stored on the bundled digits."""
-    notebook = nbformat.read(FILES[0], as_version=4)
+    notebook = nbformat.read(DENSE, as_version=4)
     last = max(i for i, cell in enumerate(notebook.cells) if "one_hot_test.argmax" in cell.source)
     notebook.cells = notebook.cells[: last + 1]
     find(notebook, "parameters").source += '\ndata = "digits"'

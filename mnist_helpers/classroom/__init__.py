@@ -1,0 +1,1 @@
+"""What helps a class: is this computer ready, are the answers right, what to hand out."""
