@@ -8,7 +8,7 @@ unexport PYTHONPATH PYTHONHOME
 export JUPYTER_PREFER_ENV_PATH = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run lab test test-cluster notebooks bench work reset lock clean FORCE
+.PHONY: help run lab test test-browser test-kit test-cluster handout kit notebooks bench work reset lock clean FORCE
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -30,8 +30,21 @@ test: .venv/ready-dev  ## check the style, then run all tests and all notebooks
 	[ $$style = 0 ] || echo 'ruff complains (above): `.venv/bin/ruff check --fix` and `.venv/bin/ruff format` mend most of it.' >&2; \
 	.venv/bin/python -m pytest $(ARGS) && [ $$style = 0 ]
 
+test-browser: .venv/ready-dev  ## test the pages and JupyterLab in a real Chromium
+	@.venv/bin/python -m pytest -m browser tests $(ARGS)
+
+test-kit: .venv/ready-dev  ## build the kit, then install and use it with no network
+	@.venv/bin/python -m pytest -m kit tests $(ARGS)
+
 test-cluster: .venv/ready-dev  ## test sweeps over hosts and disks of their own (needs root, Linux)
 	@.venv/bin/python -m pytest -m root tests $(ARGS)
+
+handout: .venv/ready  ## write the notebooks for learners and for the instructor into dist/
+	@.venv/bin/python -m mnist_helpers.classroom.handout && echo "dist/learner/ and dist/instructor/ are written."
+
+kit: .venv/ready  ## build dist/kit, which installs all of this where no network is
+	@echo "Downloading all packages (0.8 GB, a minute or more) ..."
+	@.venv/bin/python -m mnist_helpers.classroom.kit
 
 notebooks: .venv/ready-dev  ## run all notebooks on real MNIST and store their outputs
 	@.venv/bin/python tests/store_notebooks.py $(ARGS)
