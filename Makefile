@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/ready  ## train and evaluate both networks (options: ARGS="…")
+run: .venv/ready  ## run all notebooks, and make pages of them (options: ARGS="…")
 	@.venv/bin/python -m mnist_helpers run $(ARGS)
 
 lab: .venv/ready work  ## open your own copies of the notebooks, in work/, in JupyterLab

@@ -209,6 +209,7 @@ WRONG = {  # each of these must get a hint of its own
         FAIR | {"seed": [1]},
         FAIR | {"epochs": [5, 10]},
         FAIR | {"dropout": [0.2]},
+        FAIR | {"evaluate_on": "validation"},
         [0.0, 0.2],
     ],
     "paired_interval": [
@@ -317,6 +318,24 @@ def test_what_is_not_solved_or_no_answer_at_all_is_said_so(capsys):
     assert reply(exercises.check_window, ..., capsys).startswith("Not solved yet")
     assert "without brackets" in reply(exercises.check_n_runs, 3, capsys)
     assert "ZeroDivisionError" in reply(exercises.check_n_runs, lambda grid: 1 / 0, capsys)
+
+
+ODD = {
+    **{f"{value!r:.20}": value for value in (0, "b c", [], {}, float("nan"), {"seed": None}, 1j)},
+    "object": object(),
+    "array": np.zeros((40, 3, 3)),
+    "type": int,
+    "text": lambda *arguments: "seven",
+    "ragged": lambda *arguments: [[1], [2, 3]],
+    "error": lambda *arguments: {}["two\nlines"],
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", CHECKS)
+def test_no_answer_stops_the_notebook(name, odd, capsys):
+    line = reply(CHECKS[name], ODD[odd], capsys)
+    assert len(line) > 20 and not line.startswith("Right")
 
 
 def test_a_check_leaves_what_it_is_given_as_it_was(capsys):

@@ -25,6 +25,8 @@ def _prints(check):
             print("Right.", check(answer))
         except _Hint as hint:
             print(hint)
+        except Exception as error:  # whatever was handed over, the notebook goes on
+            print(f"This cannot be an answer ({_say(error)}). Read once more what is asked for.")
 
     return printing
 
@@ -258,6 +260,9 @@ def check_fair(grid):
     """Check exercise 3 of notebook 03, a grid: a comparison that can be believed."""
     if not isinstance(grid, dict):
         raise _Hint("A grid is a dict: the name of each parameter, and a list of its values.")
+    alone = [name for name, values in grid.items() if not isinstance(values, list | tuple | range)]
+    if alone:
+        raise _Hint(f"The values of {alone[0]} must stand in a list, also if there is only one.")
     if list(grid.get("evaluate_on", ["test"])) != ["validation"]:
         raise _Hint("The test digits take part in the choice. Which parameter keeps them out?")
     if len(set(grid.get("seed", [1]))) < 2:
@@ -332,14 +337,22 @@ def _choose(name, answer):
 
 def _call(function, *arguments):
     if not callable(function):
-        raise _Hint(f"Hand over the function itself, without brackets; received {function!r:.60}")
+        raise _Hint(f"Hand over the function itself, without brackets; received {_line(function)}")
     try:
         found = function(*copy.deepcopy(arguments))
     except Exception as error:
-        raise _Hint(f"It stops with {type(error).__name__}: {error}") from None
+        raise _Hint(f"It stops with {_say(error)}") from None
     if found is None or found is ...:
         raise _Hint("Not solved yet: nothing comes back. Replace the three dots and run it again.")
     return found
+
+
+def _say(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _line(value):
+    return " ".join(repr(value).split())[:60]
 
 
 def _array(found, shape=None):
@@ -348,7 +361,7 @@ def _array(found, shape=None):
     try:
         found = np.asarray(found, dtype="float64")
     except (TypeError, ValueError):
-        raise _Hint(f"Numbers are expected; received {found!r:.60}") from None
+        raise _Hint(f"Numbers are expected; received {_line(found)}") from None
     if shape is not None and found.shape != shape:
         raise _Hint(f"The shape {shape} is expected; received {found.shape}.")
     return found
