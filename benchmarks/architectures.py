@@ -12,17 +12,17 @@ held-out digits; then the best of them, and no other, over the same seeds by the
 and once more with the best design. What is done is not done again.
 """
 
-import csv
 import json
 import statistics
 from pathlib import Path
+
+from table import write_table
 
 from mnist_helpers.sweep import sweep
 from mnist_helpers.sweep.grid import read_grid
 from mnist_helpers.sweep.results import encode
 
 HERE = Path(__file__).parent
-TABLE = HERE.parent / "mnist_helpers" / "measured" / "architectures.csv"
 SETTINGS = ["conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place"]
 FOUND = ["trainable_parameters", "val_accuracy", "test_accuracy", "fit_seconds"]
 VERSIONS = ["keras", "backend", "backend_version"]
@@ -56,8 +56,6 @@ if __name__ == "__main__":
     rows = measure(read_grid(HERE / "architectures.yaml"), "validation")
     rows += measure([choose(rows)], "test")
     names = ["evaluate_on", "seed", *SETTINGS, *FOUND, *VERSIONS]
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, names, lineterminator="\n")
-        table.writeheader()
-        table.writerows(encode({name: plain(row.get(name)) for name in names}) for row in rows)
-    print(f"{len(rows)} rows written to {TABLE.name}")
+    write_table(
+        "architectures", [encode({name: plain(row.get(name)) for name in names}) for row in rows]
+    )

@@ -7,15 +7,15 @@ the training digits held out and once trained on all of them: twenty runs, some 
 two cores. What is done is not done again; delete results/articles to start afresh.
 """
 
-import csv
 from pathlib import Path
+
+from table import write_table
 
 from mnist_helpers.batch.record import read_record
 from mnist_helpers.batch.run import run_notebooks
 
 NETWORKS = {"dense": "01_dense_network", "convolutional": "02_convolutional_network"}
 RESULTS = Path("results/articles")
-TABLE = Path(__file__).parent.parent / "mnist_helpers" / "measured" / "articles.csv"
 
 
 def measure(network, validation_fraction, seed):
@@ -45,8 +45,4 @@ if __name__ == "__main__":
         for validation_fraction in (0.1, 0.0)
         for seed in range(1, 6)
     ]
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    print(f"{len(rows)} rows written to {TABLE.name}")
+    write_table("articles", rows)

@@ -9,19 +9,18 @@ that the results take; and, before and after, the doctor's own updates in a seco
 """
 
 import contextlib
-import csv
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
 import psutil
+from table import write_table
 
 from mnist_helpers.batch.run import find_notebooks, run_notebooks
 from mnist_helpers.classroom import doctor
 from mnist_helpers.evaluation import measured
 
-TABLE = Path(__file__).parents[1] / "mnist_helpers" / "measured" / "notebooks.csv"
 DIGITS = {"MNIST": "mnist", "bundled digits": "digits"}  # and what `data` calls them
 
 
@@ -83,10 +82,6 @@ if __name__ == "__main__":
     notebooks = find_notebooks(sys.argv[1:])
     new = [measure(notebook, digits) for digits in DIGITS for notebook in notebooks]
     names = {row["notebook"] for row in new}
-    if sys.argv[1:] and TABLE.exists():
+    if sys.argv[1:]:
         new += [row for row in measured("notebooks") if row["notebook"] not in names]
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, new[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(sorted(new, key=lambda row: (row["digits"], row["notebook"])))
-    print(f"{len(new)} rows written to {TABLE.name}")
+    write_table("notebooks", sorted(new, key=lambda row: (row["digits"], row["notebook"])))

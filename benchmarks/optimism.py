@@ -11,12 +11,12 @@ what the chosen one is worth; then they change places. A row of the table is the
 deals: `seen`, the accuracy on the half that chose, and `unseen`, the accuracy on the other.
 """
 
-import csv
 from importlib.metadata import version
 from pathlib import Path
 
 import keras
 import numpy as np
+from table import write_table
 
 from mnist_helpers.data import load_mnist
 from mnist_helpers.models import build_mlp
@@ -24,7 +24,6 @@ from mnist_helpers.preprocessing import one_hot, scale_pixels, to_vectors
 
 SEEDS, EPOCHS, DIGITS, GROUP, DEALS = range(1, 51), 20, 6000, 10, 100
 RESULTS = Path("results/optimism")
-TABLE = Path(__file__).parent.parent / "mnist_helpers" / "measured" / "optimism.csv"
 
 
 def train(seed, digits):
@@ -77,8 +76,4 @@ if __name__ == "__main__":
         for choice, all_candidates in choices.items()
         for candidates in all_candidates
     ]
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    print(f"{len(rows)} rows written to {TABLE.name}")
+    write_table("optimism", rows)

@@ -7,9 +7,10 @@ TensorFlow computes: twelve runs, some ten minutes on two cores. Notebook 01 run
 of 20, to save time. What is done is not done again; delete results/sameness to start afresh.
 """
 
-import csv
 import os
 from pathlib import Path
+
+from table import write_table
 
 from mnist_helpers.batch.files import load_model
 from mnist_helpers.batch.record import read_record
@@ -27,7 +28,6 @@ SETTINGS = {
     "oneDNN as on an older processor": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
 }
 RESULTS = Path("results/sameness").absolute()
-TABLE = Path(__file__).parent.parent / "mnist_helpers" / "measured" / "sameness.csv"
 
 
 def measure(path, setting):
@@ -74,8 +74,4 @@ def compare(path):
 
 if __name__ == "__main__":
     rows = [row for path in find_notebooks(NOTEBOOKS) for row in compare(path)]
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    print(f"{len(rows)} rows written to {TABLE.name}")
+    write_table("sameness", rows)

@@ -166,7 +166,8 @@ def read_card(name):
     ValueError
         If there is no such network.
     """
-    cards = json.loads((resources.files("mnist_helpers") / "pretrained" / "cards.json").read_text())
+    path = resources.files("mnist_helpers") / "pretrained" / "cards.json"
+    cards = json.loads(path.read_text(encoding="utf-8"))
     if name not in cards:
         raise ValueError(f"`name` must be one of {', '.join(cards)}; received {name!r}.")
     return cards[name]
