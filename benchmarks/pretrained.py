@@ -1,4 +1,4 @@
-"""Train the networks that ship with the package: makes mnist_helpers/pretrained.
+"""Train the networks of notebooks 01 and 02 that ship: makes mnist_helpers/pretrained.
 
     python benchmarks/pretrained.py
 
@@ -45,25 +45,28 @@ def store(name):
 
 def measure(name):
     """Count what the shipped network reads right, by set of digits."""
-    model, prepare = models.load_pretrained(name), {"mlp": to_vectors, "cnn": to_images}[name]
+    model, prepare = models.load_pretrained(name), to_vectors if name == "mlp" else to_images
     _, mnist = load_mnist("mnist")
     bundled = map(np.concatenate, zip(*load_mnist("digits"), strict=True))
     accuracy = {}
     for digits, (images, labels) in {"MNIST, test": mnist, "bundled, all": bundled}.items():
-        predicted, _ = evaluation.predict_digits(model, prepare(scale_pixels(images)))
+        probabilities = model.predict(prepare(scale_pixels(images)), batch_size=1000, verbose=0)
+        predicted = probabilities.argmax(axis=1)
         right, n = int((predicted == labels).sum()), len(labels)
         low, high = evaluation.accuracy_interval(right, n)
         accuracy[digits] = {"right": right, "of": n, "share": right / n, "low": low, "high": high}
     return accuracy
 
 
-def write(cards):
-    """Write the cards of all networks."""
-    (TARGET / "cards.json").write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
+def update_cards(cards):
+    """Write these networks' cards beside those of the others."""
+    path = TARGET / "cards.json"
+    cards = json.loads(path.read_text(encoding="utf-8")) | cards
+    path.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     run_notebooks(NOTEBOOKS.values(), parameters={"data": "mnist"}, output=RESULTS)
     cards = {name: store(name) for name in NOTEBOOKS}
-    write(cards)  # so that the networks can be loaded
-    write({name: card | {"accuracy": measure(name)} for name, card in cards.items()})
+    update_cards(cards)  # so that the networks can be loaded
+    update_cards({name: card | {"accuracy": measure(name)} for name, card in cards.items()})

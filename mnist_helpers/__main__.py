@@ -5,6 +5,7 @@ import sys
 import warnings
 
 from mnist_helpers.classroom import doctor
+from mnist_helpers.own_digits.command import add_read
 
 
 def main(arguments=None):
@@ -25,7 +26,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m mnist_helpers", description=__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_doctor(commands)
-    if arguments[:1] != ["doctor"]:  # it runs even where what the others import is missing
+    add_read(commands)
+    # The doctor runs even where what the others import is missing; reading need not wait for it.
+    if arguments[:1] not in (["doctor"], ["read"]):
         from mnist_helpers.sweep.command import add_collect, add_sweep
 
         _add_run(commands)

@@ -114,7 +114,9 @@ def measured(table):
         ``"articles"``: both articles' networks over five seeds; ``"architectures"``: ten designs
         of the second over five seeds; ``"notebooks"``: time and memory of each notebook;
         ``"optimism"``: what choosing by the digits that judge flatters; ``"sameness"``: one seed
-        under other threads and libraries. ``python benchmarks/<table>.py`` makes them.
+        under other threads and libraries; ``"own_digits"``: people's own digits, read in several
+        ways; ``"reader"``: how sure the reader is of held-out digits, and how often it was right;
+        ``"reading_cost"``: what a reading costs. ``python benchmarks/<table>.py`` makes them.
 
     Returns
     -------

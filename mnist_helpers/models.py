@@ -114,19 +114,50 @@ def build_cnn(
     return keras.Sequential(layers, name="convolutional_network")
 
 
+def build_reader():
+    """Build the network that reads people's own digits (271,003 parameters).
+
+    Returns
+    -------
+    keras.Sequential
+        Uncompiled; takes images (n, 28, 28, 1) in [0, 1], gives probabilities (n, 11): ten digits,
+        and last that it is none.
+    """
+    import keras
+
+    layers = [keras.Input(shape=(28, 28, 1), name="image")]
+    for i, filters in enumerate((16, 48, 64, 96, 128), start=1):
+        layers += [
+            keras.layers.Conv2D(
+                filters, 3, padding="same", use_bias=False, name=f"convolution_{i}"
+            ),
+            keras.layers.BatchNormalization(name=f"normalization_{i}"),
+            keras.layers.ReLU(name=f"relu_{i}"),
+        ]
+        if i in (1, 3):
+            layers.append(keras.layers.MaxPooling2D(2, name=f"pooling_{i}"))
+    layers += [
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dropout(0.3, name="dropout"),
+        keras.layers.Dense(11, activation="softmax", dtype="float32", name="digit_or_none"),
+    ]
+    return keras.Sequential(layers, name="reader")
+
+
 def load_pretrained(name):
     """Load a network that has been trained: whoever missed a notebook goes on from here.
 
     Parameters
     ----------
-    name : {"mlp", "cnn"}
-        The network of notebook 01 or of notebook 02, trained on MNIST at the notebook's own
-        parameters; `read_card` says how, and how well it reads.
+    name : {"mlp", "cnn", "reader"}
+        The network of notebook 01 or 02, trained on MNIST at the notebook's own parameters, or the
+        one that reads people's own digits; `read_card` says how, and how well it reads.
 
     Returns
     -------
     keras.Sequential
-        As `build_mlp` or `build_cnn` give it, uncompiled, weights rounded to 16 bits.
+        As `build_mlp`, `build_cnn` or `build_reader` give it, uncompiled, weights rounded to 16
+        bits.
 
     Raises
     ------
@@ -142,7 +173,7 @@ def load_pretrained(name):
         )
     with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
         weights = [arrays[key].astype("float32") for key in arrays]
-    model = {"mlp": build_mlp, "cnn": build_cnn}[name]()
+    model = {"mlp": build_mlp, "cnn": build_cnn, "reader": build_reader}[name]()
     model.set_weights(weights)
     return model
 
@@ -152,7 +183,7 @@ def read_card(name):
 
     Parameters
     ----------
-    name : {"mlp", "cnn"}
+    name : {"mlp", "cnn", "reader"}
 
     Returns
     -------
@@ -160,6 +191,7 @@ def read_card(name):
         ``notebook``, ``parameters`` (with the seed), ``data``, ``versions``, ``sha256`` of the
         file, ``command`` that makes it again, and ``accuracy`` by set of digits: ``right``, ``of``,
         ``share`` and its 95 % interval ``low``, ``high``, measured with the weights in the file.
+        The reader's also has ``inputs``: between which values MNIST's training digits lie.
 
     Raises
     ------

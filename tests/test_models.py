@@ -92,14 +92,14 @@ def test_what_is_just_possible_is_built():
 
 # --- networks that have been trained -----------------------------------------------------------
 
-PRETRAINED = {"mlp": to_vectors, "cnn": to_images}
+PRETRAINED = {"mlp": to_vectors, "cnn": to_images, "reader": to_images}
 FOLDER = Path(models.__file__).parent / "pretrained"
 
 
 def count_right(name, images, labels):
     inputs = PRETRAINED[name](scale_pixels(images))
-    predicted, _ = evaluation.predict_digits(models.load_pretrained(name), inputs)
-    return (predicted == labels).sum()
+    probabilities = models.load_pretrained(name).predict(inputs, batch_size=1000, verbose=0)
+    return (probabilities.argmax(axis=1) == labels).sum()
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
@@ -144,7 +144,7 @@ def test_a_card_says_what_the_network_is(name):
 
 def test_an_unknown_or_damaged_network_is_refused(tmp_path, monkeypatch):
     for function in (models.load_pretrained, models.read_card):
-        with pytest.raises(ValueError, match="one of mlp, cnn; received 'resnet'"):
+        with pytest.raises(ValueError, match="one of mlp, cnn, reader; received 'resnet'"):
             function("resnet")
     shutil.copytree(FOLDER, tmp_path / "pretrained")
     weights = bytearray((FOLDER / "cnn.npz").read_bytes())

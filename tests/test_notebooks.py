@@ -51,6 +51,7 @@ def test_there_are_notebooks():
         "02_convolutional_network",
         "03_which_architecture",
         "04_error_clinic",
+        "05_your_own_digits",
     ]
 
 

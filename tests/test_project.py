@@ -29,7 +29,7 @@ DEV_LOCK = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
 DEPENDENCIES = PYPROJECT["project"]["dependencies"]
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 
-# Which of the seven teaching modules may import which: one way only.
+# Which of the eight teaching modules may import which: one way only.
 MAY_IMPORT = {
     "data": set(),
     "preprocessing": set(),
@@ -37,12 +37,14 @@ MAY_IMPORT = {
     "evaluation": {"preprocessing"},
     "plotting": {"evaluation", "preprocessing"},
     "training": {"evaluation", "plotting", "preprocessing"},
-    "drawing": {"evaluation", "models", "plotting", "preprocessing"},
+    "pictures": set(),
+    "drawing": {"evaluation", "models", "pictures", "plotting", "preprocessing"},
 }
 SUBPACKAGES = {  # lines at most
     "batch": 700,
     "classroom": 700,
     "exercises": 400,
+    "own_digits": 400,
     "pages": 200,
     "sweep": 1000,
 }
@@ -54,6 +56,7 @@ NOT_IMPORTED = {  # declared all the same, because
     "ipywidgets": "tqdm, which pooch imports, warns in a notebook that has none",
     "jinja2": "the templates of the exported pages are written in it",
     "jupyterlab": "make lab starts it",
+    "notebook": "the pad is tried in it too",
     "nbval": "pytest runs the notebooks with it",
     "ruff": "make test calls it",
     "tensorflow": "it is Keras' default back end",
@@ -382,9 +385,9 @@ def size_faults(root):
 
     package = root / "mnist_helpers"
     modules = {name: package / f"{name}.py" for name in MAY_IMPORT}
-    seven = {name: lines(path) for name, path in modules.items() if path.exists()}
-    sizes = [(f"{name}.py", count, 250) for name, count in seven.items()]
-    sizes += [("the seven teaching modules", sum(seven.values()), 1300)]
+    eight = {name: lines(path) for name, path in modules.items() if path.exists()}
+    sizes = [(f"{name}.py", count, 250) for name, count in eight.items()]
+    sizes += [("the eight teaching modules", sum(eight.values()), 1500)]
     for name, limit in SUBPACKAGES.items():
         sizes += [(name, sum(map(lines, (package / name).rglob("*.py"))), limit)]
     sizes += [("README.md", lines(root / "README.md"), 119)]
@@ -453,7 +456,7 @@ def test_what_breaks_the_house_rules_is_seen(tmp_path):
     (tmp_path / "mnist_helpers" / "utils.py").touch()
     (tmp_path / "README.md").write_text("\n" * 120, encoding="utf-8")
     assert [fault.split(":")[0].split(" has")[0] for fault in size_faults(tmp_path)] == [
-        *("data.py", "the seven teaching modules", *SUBPACKAGES, "README.md", "utils.py")
+        *("data.py", "the eight teaching modules", *SUBPACKAGES, "README.md", "utils.py")
     ]
 
     assert import_faults({"training": "import keras\nfrom mnist_helpers import plotting"}) == []

@@ -42,7 +42,7 @@ def record_run(notebook, *, parameters, digits, metrics, seconds):
     parameters = {k: v for k, v in parameters.items() if k not in ("results_dir", "data")}
     metrics = {k: v if v is None or math.isfinite(v) else None for k, v in metrics.items()}
     record = {"schema": 1, "notebook": notebook, "parameters": parameters, "digits": digits}
-    record |= {"metrics": metrics, "seconds": seconds, "versions": _versions()}
+    record |= {"metrics": metrics, "seconds": seconds, "versions": library_versions()}
     record = json.loads(json.dumps(record, default=_plain))
     validate_record(record)
     rows = _rows(record)
@@ -128,7 +128,8 @@ def _plain(value):
     return value.tolist()
 
 
-def _versions():
+def library_versions():
+    """Return the versions of Python, Keras, its back end, NumPy and this package."""
     # Only what the run has imported is asked for: a notebook without Keras has none to record.
     keras = sys.modules.get("keras")
     backend = keras.config.backend() if keras else None

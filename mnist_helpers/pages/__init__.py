@@ -86,6 +86,7 @@ def export_page(executed, page):
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata.pop("widgets", None)  # nbconvert would write all of their code into the page
     for number, cell in enumerate(notebook.cells, 1):
         timing = cell.metadata.get("papermill", {})
         cell.metadata.name = cell_name(cell, number)
