@@ -1,7 +1,5 @@
 """A reading as a picture: from what was drawn to what the network saw, and what it made of it."""
 
-import matplotlib.pyplot as plt
-
 
 def plot_reading(steps, reading, axes=None):
     """Draw the steps from a picture to the network's input, and the probabilities beside them.
@@ -20,6 +18,8 @@ def plot_reading(steps, reading, axes=None):
     sequence of Axes
     """
     if axes is None:
+        import matplotlib.pyplot as plt
+
         widths = [1] * len(steps) + [1.9]
         size = (1.55 * sum(widths), 1.9)
         axes = plt.subplots(1, len(widths), figsize=size, width_ratios=widths)[1]
