@@ -11,6 +11,7 @@ import pytest
 from distributed.security import Security
 from sweep_stub import Cluster, write_stub
 
+from mnist_helpers.classroom.handout import write_learner
 from mnist_helpers.data import load_mnist
 
 RESULTS = Path(__file__).parent.parent / "notebooks" / "results"
@@ -36,6 +37,27 @@ def pytest_configure(config):
     config.pluginmanager.register(NotebookSummary(config.option.nbval))
     if not RESULTS.exists():  # the notebooks save their models there
         config.add_cleanup(lambda: shutil.rmtree(RESULTS, ignore_errors=True))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a Chromium."""
+    from browser import open_chromium  # only browser tests need Playwright
+
+    with open_chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """Return a JupyterLab that has the learners' notebooks."""
+    from lab import ROOT, learners_lab
+
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "work").mkdir()
+    write_learner(ROOT / "notebooks", folder / "work")
+    with learners_lab(folder) as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -6,28 +6,11 @@ import urllib.request
 
 import nbformat
 import pytest
-from browser import open_chromium, screenshot_on_failure
+from browser import screenshot_on_failure
 from lab import CELL, CELLS, KERNEL, ROOT, RUN, TIMEOUT, learners_lab, open_notebook, open_page
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mnist_helpers.classroom.handout import write_learner
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_chromium() as chromium:
-        yield chromium
-
-
-@pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lab")
-    (folder / "work").mkdir()
-    write_learner(ROOT / "notebooks", folder / "work")
-    with learners_lab(folder) as lab:
-        yield lab
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import open_chromium, screenshot_on_failure
+from browser import screenshot_on_failure
 from lab import (
     CELL,
     CELLS,
@@ -14,14 +14,11 @@ from lab import (
     ROOT,
     RUN,
     TIMEOUT,
-    learners_lab,
     open_notebook,
     open_page,
     wait_until,
 )
 from playwright.sync_api import expect
-
-from mnist_helpers.classroom.handout import write_learner
 
 pytestmark = pytest.mark.browser
 
@@ -57,21 +54,6 @@ ALONE = """<main><h1>Pad</h1><div id="cell"></div></main><style>{css}</style><sc
 const model = {{on() {{}}, off() {{}}, send() {{ window.sent = (window.sent ?? 0) + 1; }}}};
 render({{model, el: document.getElementById("cell")}});
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_chromium() as chromium:
-        yield chromium
-
-
-@pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lab")
-    (folder / "work").mkdir()
-    write_learner(ROOT / "notebooks", folder / "work")
-    with learners_lab(folder) as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module", params=ADDRESSES)

@@ -115,12 +115,6 @@ def results(tmp_path_factory):
     return folder / "results"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with open_chromium() as chromium:
-        yield chromium
-
-
 @pytest.fixture
 def visit(browser, results):
     """Open a page of the results; any request beyond this machine's files fails the test."""
