@@ -3,17 +3,18 @@
 
 PYTHON ?= python3
 ARGS ?=
+BACKENDS ?= jax torch
 
 unexport PYTHONPATH PYTHONHOME
 export JUPYTER_PREFER_ENV_PATH = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run lab test test-browser test-kit test-cluster handout kit notebooks bench work reset lock clean FORCE
+.PHONY: help run lab test test-browser test-kit test-cluster test-backends handout kit notebooks bench work reset lock clean FORCE
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready  ## run all notebooks, and make pages of them (options: ARGS="…")
 	@.venv/bin/python -m mnist_helpers run $(ARGS)
@@ -38,6 +39,13 @@ test-kit: .venv/ready-dev  ## build the kit, then install and use it with no net
 
 test-cluster: .venv/ready-dev  ## test sweeps over hosts and disks of their own (needs root, Linux)
 	@.venv/bin/python -m pytest -m root tests $(ARGS)
+
+test-backends: .venv/ready-dev  ## run tests and notebooks on JAX and PyTorch (BACKENDS=jax: on one)
+	@for backend in $(BACKENDS); do \
+	  $(MAKE) --no-print-directory .venv-$$backend/ready && \
+	  KERAS_BACKEND=$$backend .venv-$$backend/bin/python -m pytest \
+	    -m 'not root and not browser and not kit' $(or $(ARGS),tests) || exit 1; \
+	done
 
 handout: .venv/ready  ## write the notebooks for learners and for the instructor into dist/
 	@.venv/bin/python -m mnist_helpers.classroom.handout && echo "dist/learner/ and dist/instructor/ are written."
@@ -102,6 +110,14 @@ FORCE:
 	$(make-venv)
 	@$(call install,requirements-dev.lock)
 	@touch .venv/ready $@
+
+# Another back end goes into an environment of its own: all that is locked, and the extra, which is not.
+.venv-%/ready: .venv/ready-dev
+	@echo "Installing the lock and $* into $(@D) ..."
+	@rm -rf $(@D) && .venv/bin/python -m venv $(@D)
+	@$(@D)/bin/python -m pip install --compile --quiet --require-hashes -r requirements-dev.lock
+	@$(@D)/bin/python -m pip install --compile --quiet --no-build-isolation -e '.[$*]'
+	@touch $@
 
 # When pip was stopped while it installed, it takes half a package for a whole one the next time.
 # Its log tells: it stays when pip fails, and has this line only if pip got as far as installing.

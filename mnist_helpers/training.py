@@ -1,8 +1,11 @@
-"""What stands beside `fit`: how long to train, and a view of the training while it runs."""
+"""What stands beside `fit`: how long and how fast to train, varied digits, and a live view."""
 
 import time
+from pathlib import Path
 
 import keras
+import numpy as np
+from keras import ops
 from matplotlib.figure import Figure
 
 from mnist_helpers import in_notebook, plotting
@@ -31,6 +34,121 @@ def scale_epochs(epochs, n_images):
     if n_images < 1:
         raise ValueError(f"`n_images` must be at least 1; received {n_images}.")
     return max(epochs, round(epochs * 54_000 / n_images))
+
+
+def steps_per_call(n_steps):
+    """Give the ``steps_per_execution`` for `compile`: `n_steps`, or 1 where Keras allows no more.
+
+    Many updates in one call of the back end save the way to Python and back. Keras refuses that on
+    PyTorch.
+    """
+    return 1 if keras.config.backend() == "torch" else n_steps
+
+
+def has_bfloat16():
+    """Say whether the processor itself computes with bfloat16; only Linux is asked, else False."""
+    flags = Path("/proc/cpuinfo")
+    words = flags.read_text(encoding="utf-8").split() if flags.exists() else []
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(words)
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """Raise the learning rate in a straight line to a peak, then lower it in another to zero.
+
+    Parameters
+    ----------
+    peak : float
+        The highest rate, above 0. It begins at a twenty-fifth of it.
+    n_steps : int
+        Updates of the whole training, batches times epochs; at least 1. After them the rate is 0.
+    rise : float
+        Share of the updates after which the peak is reached, 0 < rise < 1.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+
+    def __init__(self, peak, n_steps, rise=0.3):
+        if not (peak > 0 and n_steps >= 1 and 0 < rise < 1):
+            raise ValueError(
+                "need peak > 0, n_steps >= 1 and 0 < rise < 1; "
+                f"received {peak}, {n_steps} and {rise}."
+            )
+        self.peak, self.n_steps, self.rise = peak, n_steps, rise
+
+    def __call__(self, step):
+        done = ops.cast(step, "float32") / self.n_steps
+        up = 0.04 + 0.96 * done / self.rise
+        down = (1 - done) / (1 - self.rise)
+        return self.peak * ops.maximum(ops.minimum(up, down), 0.0)
+
+    def get_config(self):
+        return {"peak": self.peak, "n_steps": self.n_steps, "rise": self.rise}
+
+
+class RandomWarp(keras.layers.Layer):
+    """Give every image another form, in training only: turned, slanted, stretched, shifted, waved.
+
+    Each is drawn anew for each image and at every call: the first four evenly between minus and
+    plus the value given here. One bilinear interpolation does all of them. Outside of training the
+    images pass through unchanged.
+
+    Parameters
+    ----------
+    turn : float
+        Degrees.
+    slant : float
+        Columns that a row is moved by, for each row's distance from the middle.
+    stretch : float
+        Share by which height and width change, each on its own.
+    shift : float
+        Pixels, down and across.
+    wave : float
+        Pixels (standard deviation) by which points are moved in waves some eight pixels wide.
+    """
+
+    def __init__(self, turn=10, slant=0.1, stretch=0.1, shift=2, wave=0.5, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.turn, self.slant, self.stretch = np.deg2rad(turn), slant, stretch
+        self.shift, self.wave = shift, wave
+        self.random = keras.random.SeedGenerator()
+        middle = np.mgrid[:28, :28].reshape(2, -1).T - 13.5
+        knots = np.mgrid[0:28:7j, 0:28:7j].reshape(2, -1).T - 13.5
+        bumps = np.exp(-np.square(middle[:, None] - knots).sum(-1) / 32)
+        bumps /= np.sqrt(np.square(bumps).sum(axis=1, keepdims=True))
+        self.pixels, self.bumps = middle.astype("float32"), bumps.astype("float32")
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        n = ops.shape(images)[0]
+        source = self._source(n) + 13.5
+        source = ops.clip(source, 0, 26.999)  # the pixel to the right and the one below exist too
+        corner = ops.floor(source)
+        down, across = ops.split(source - corner, 2, axis=-1)
+        corner = ops.cast(corner, "int32")
+        place = corner[..., :1] * 28 + corner[..., 1:] + 784 * ops.arange(n)[:, None, None]
+        values = ops.reshape(images, (-1, 1))
+        above, right, below, last = (
+            ops.take(values, place[..., 0] + k, axis=0) for k in (0, 1, 28, 29)
+        )
+        upper = above + (right - above) * across
+        lower = below + (last - below) * across
+        return ops.reshape(upper + (lower - upper) * down, (-1, 28, 28, 1))
+
+    def _source(self, n):
+        """Say from which row and column, counted from the middle, each pixel is to be taken."""
+        even = keras.random.uniform((n, 6), -1, 1, seed=self.random)
+        angle, slant = even[:, 0] * self.turn, even[:, 1] * self.slant
+        tall, wide = 1 + even[:, 2] * self.stretch, 1 + even[:, 3] * self.stretch
+        cos, sin = ops.cos(angle), ops.sin(angle)
+        rows = ops.stack([tall * cos, tall * sin], axis=1)
+        columns = ops.stack([wide * (slant * cos - sin), wide * (slant * sin + cos)], axis=1)
+        source = ops.matmul(self.pixels, ops.stack([rows, columns], axis=2))
+        waves = keras.random.normal((n, self.bumps.shape[1], 2), seed=self.random)
+        return source + self.shift * even[:, None, 4:] + self.wave * ops.matmul(self.bumps, waves)
 
 
 class LiveView(keras.callbacks.Callback):

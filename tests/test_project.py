@@ -387,7 +387,7 @@ def size_faults(root):
     modules = {name: package / f"{name}.py" for name in MAY_IMPORT}
     eight = {name: lines(path) for name, path in modules.items() if path.exists()}
     sizes = [(f"{name}.py", count, 250) for name, count in eight.items()]
-    sizes += [("the eight teaching modules", sum(eight.values()), 1500)]
+    sizes += [("the eight teaching modules", sum(eight.values()), 1600)]
     for name, limit in SUBPACKAGES.items():
         sizes += [(name, sum(map(lines, (package / name).rglob("*.py"))), limit)]
     sizes += [("README.md", lines(root / "README.md"), 119)]
@@ -448,7 +448,7 @@ def test_what_breaks_the_house_rules_is_seen(tmp_path):
     for name in MAY_IMPORT:
         module = tmp_path / "mnist_helpers" / f"{name}.py"
         module.parent.mkdir(exist_ok=True)
-        module.write_text("#\n" * (251 if name == "data" else 180), encoding="utf-8")
+        module.write_text("#\n" * (251 if name == "data" else 200), encoding="utf-8")
     for name, limit in SUBPACKAGES.items():
         (tmp_path / "mnist_helpers" / name).mkdir()
         module = tmp_path / "mnist_helpers" / name / "a.py"

@@ -154,7 +154,8 @@ def _check_room(facts):
     rows, memory = _measured(facts), min(psutil.virtual_memory().available, MEMORY_LIMIT)
     free = {"disk": shutil.disk_usage(".").free / 1e6, "memory": memory / 1e6}
     needed = {"disk": sum(r["disk_mb"] for r in rows), "memory": max(r["peak_mb"] for r in rows)}
-    found = ", ".join(f"{free[k]:,.0f} MB of {k} are free and {needed[k]:,} needed" for k in free)
+    text = "{:,.0f} MB of {} are free and {:,.0f} needed"
+    found = ", ".join(text.format(free[kind], kind, needed[kind]) for kind in free)
     if all(free[kind] >= needed[kind] for kind in free):
         return "OK", found
     return "MEND", f"{found}: delete files, or close other programs and notebooks"
@@ -179,6 +180,9 @@ def _measured(facts):
 
 def _environment():
     """Return the environment that the course is meant to run in, and its Python."""
+    here = Path(sys.prefix)
+    if here.parent == _PROJECT and here.name.startswith(".venv-"):  # another back end's
+        return sys.prefix, sys.executable
     names = ["VIRTUAL_ENV"] * (_PROJECT.name != "site-packages")
     if names and os.environ.get("CONDA_DEFAULT_ENV") != "base":  # nobody chose that one
         names += ["CONDA_PREFIX"]
