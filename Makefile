@@ -42,7 +42,7 @@ test-cluster: .venv/ready-dev  ## test sweeps over hosts and disks of their own 
 
 test-backends: .venv/ready-dev  ## run tests and notebooks on JAX and PyTorch (BACKENDS=jax: on one)
 	@for backend in $(BACKENDS); do \
-	  $(MAKE) --no-print-directory .venv-$$backend/ready && \
+	  $(MAKE) --no-print-directory --silent .venv-$$backend/ready && \
 	  KERAS_BACKEND=$$backend .venv-$$backend/bin/python -m pytest \
 	    -m 'not root and not browser and not kit' $(or $(ARGS),tests) || exit 1; \
 	done

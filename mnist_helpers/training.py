@@ -109,8 +109,10 @@ class RandomWarp(keras.layers.Layer):
         Pixels (standard deviation) by which points are moved in waves some eight pixels wide.
     """
 
-    def __init__(self, turn=10, slant=0.1, stretch=0.1, shift=2, wave=0.5, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+    def __init__(
+        self, turn=10, slant=0.1, stretch=0.1, shift=2, wave=0.5, dtype="float32", **kwargs
+    ):
+        super().__init__(dtype=dtype, **kwargs)
         self.turn, self.slant, self.stretch = np.deg2rad(turn), slant, stretch
         self.shift, self.wave = shift, wave
         self.random = keras.random.SeedGenerator()

@@ -156,6 +156,16 @@ def test_digits_are_varied_in_training_only():
     assert not np.allclose(warp(images, training=True), varied)
 
 
+def test_a_network_that_varies_digits_is_saved_and_loaded(tmp_path):
+    warp = training.RandomWarp(turn=5, wave=0.2)
+    model = keras.Sequential([keras.Input((28, 28, 1)), warp])
+    model.save(tmp_path / "a.keras")
+    known = {"RandomWarp": training.RandomWarp}
+    loaded = keras.saving.load_model(tmp_path / "a.keras", custom_objects=known).layers[0]
+    assert loaded.get_config() == warp.get_config()
+    assert (loaded.turn, loaded.wave) == (np.deg2rad(5), 0.2)
+
+
 def test_without_any_change_a_digit_stays_what_it_is():
     assert np.allclose(warp_blot(n=2), blot(), atol=1e-5)
 
