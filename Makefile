@@ -83,8 +83,8 @@ lock: .venv/ready-dev  ## write both locks from pyproject.toml (newer versions: 
 	@$(COMPILE) -o requirements.lock
 	@$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
 
-clean:  ## remove .venv and all caches; work/ and results/ stay
-	@rm -rf .venv .pytest_cache .ruff_cache dist
+clean:  ## remove the environments and all caches; work/ and results/ stay
+	@rm -rf .venv .venv-* .pytest_cache .ruff_cache dist
 	@find . -name .git -prune -o -type d \
 	  \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
