@@ -1,7 +1,6 @@
 """What stands beside `fit`: how long and how fast to train, varied digits, and a live view."""
 
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -45,13 +44,6 @@ def steps_per_call(n_steps):
     return 1 if keras.config.backend() == "torch" else n_steps
 
 
-def has_bfloat16():
-    """Say whether the processor itself computes with bfloat16; only Linux is asked, else False."""
-    flags = Path("/proc/cpuinfo")
-    words = flags.read_text(encoding="utf-8").split() if flags.exists() else []
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(words)
-
-
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """Raise the learning rate in a straight line to a peak, then lower it in another to zero.
 
@@ -91,9 +83,10 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 class RandomWarp(keras.layers.Layer):
     """Give every image another form, in training only: turned, slanted, stretched, shifted, waved.
 
-    Each is drawn anew for each image and at every call: the first four evenly between minus and
-    plus the value given here. One bilinear interpolation does all of them. Outside of training the
-    images pass through unchanged.
+    It takes images of shape (n, 28, 28, 1), in [0, 1], and gives the same, as float32. Turn, slant,
+    stretch and shift are drawn anew for each image at every call, evenly between minus and plus the
+    value given here; waves from a normal distribution. One bilinear interpolation does all of them.
+    Outside of training the images pass through unchanged.
 
     Parameters
     ----------
@@ -107,6 +100,11 @@ class RandomWarp(keras.layers.Layer):
         Pixels, down and across.
     wave : float
         Pixels (standard deviation) by which points are moved in waves some eight pixels wide.
+
+    Raises
+    ------
+    ValueError
+        If the images have another shape.
     """
 
     def __init__(
@@ -121,6 +119,13 @@ class RandomWarp(keras.layers.Layer):
         bumps = np.exp(-np.square(middle[:, None] - knots).sum(-1) / 32)
         bumps /= np.sqrt(np.square(bumps).sum(axis=1, keepdims=True))
         self.pixels, self.bumps = middle.astype("float32"), bumps.astype("float32")
+
+    def build(self, input_shape):
+        if tuple(input_shape[1:]) != (28, 28, 1):
+            raise ValueError(
+                f"images must have shape (n, 28, 28, 1); received {tuple(input_shape)}. "
+                "`preprocessing.to_images` gives them that shape."
+            )
 
     def call(self, images, training=False):
         if not training:

@@ -216,6 +216,15 @@ def test_the_environment_that_is_active_counts(project, other, facts, monkeypatc
     assert doctor._check_kernel(facts)[0] == "OK"  # the package lies in the one that runs
 
 
+def test_another_back_ends_environment_in_the_project_will_do(project, other, monkeypatch):
+    (project / ".venv").symlink_to(other, target_is_directory=True)
+    monkeypatch.setattr(sys, "prefix", str(project / ".venv-jax"))
+    assert doctor._environment() == (sys.prefix, sys.executable)
+    for elsewhere in (project / "venv-jax", project.parent / ".venv-jax"):
+        monkeypatch.setattr(sys, "prefix", str(elsewhere))
+        assert doctor._environment()[0] == str(project / ".venv")
+
+
 def test_in_a_notebook_the_kernel_is_the_python_that_runs(project, other, facts, monkeypatch):
     monkeypatch.setattr(doctor, "in_notebook", lambda: True)
     name_kernel(project, "/no/such/python")
@@ -395,6 +404,14 @@ def test_disk_and_memory_must_do_for_what_was_measured(room, facts, disk, memory
     assert found == word and f"{disk} MB of disk are free and 25 needed" in text
     assert f"{min(memory, limit)} MB of memory are free and 900 needed" in text
     assert ("close other programs" in text) == (word == "MEND")
+
+
+def test_megabytes_are_said_without_decimals(room, facts, monkeypatch):
+    room(25, 900)
+    sizes = zip(ROWS, (5.1, 10.3), strict=True)  # their sum is 15.399999999999999
+    rows = [row | {"digits": facts["digits"], "disk_mb": size} for row, size in sizes]
+    monkeypatch.setattr(evaluation, "measured", {"notebooks": rows}.__getitem__)
+    assert "25 MB of disk are free and 15 needed, " in doctor._check_room(facts)[1]
 
 
 def test_on_mnist_as_much_is_needed_as_was_measured_on_mnist(room, facts):

@@ -156,6 +156,12 @@ def test_digits_are_varied_in_training_only():
     assert not np.allclose(warp(images, training=True), varied)
 
 
+@pytest.mark.parametrize("shape", [(2, 784), (2, 28, 28), (2, 32, 32, 1), (2, 28, 28, 3)])
+def test_images_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"must have shape \(n, 28, 28, 1\); received .*to_images"):
+        training.RandomWarp()(np.zeros(shape, "float32"), training=True)
+
+
 def test_a_network_that_varies_digits_is_saved_and_loaded(tmp_path):
     warp = training.RandomWarp(turn=5, wave=0.2)
     model = keras.Sequential([keras.Input((28, 28, 1)), warp])
@@ -237,20 +243,3 @@ def test_one_call_for_many_updates_where_keras_allows_it(monkeypatch):
     assert training.steps_per_call(100) == 1
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     assert training.steps_per_call(100) == 100
-
-
-@pytest.mark.parametrize(
-    ("text", "has"),
-    [
-        ("flags\t\t: fpu avx512_bf16 sse\n", True),
-        ("Features\t: fp asimd bf16 sve\n", True),
-        ("flags\t\t: fpu avx512_fp16 sse\n", False),
-        (None, False),
-    ],
-)
-def test_bfloat16_is_looked_for_among_the_processor_s_flags(text, has, tmp_path, monkeypatch):
-    flags = tmp_path / "cpuinfo"
-    if text is not None:
-        flags.write_text(text)
-    monkeypatch.setattr(training, "Path", lambda name: flags)
-    assert training.has_bfloat16() is has
