@@ -9,7 +9,7 @@ unexport PYTHONPATH PYTHONHOME
 export JUPYTER_PREFER_ENV_PATH = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run lab test test-browser test-kit test-cluster test-backends handout kit notebooks bench work reset lock clean FORCE
+.PHONY: help run lab test test-browser test-kit test-cluster test-backends handout kit notebooks bench bench-full work reset lock clean FORCE
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -57,8 +57,13 @@ kit: .venv/ready  ## build dist/kit, which installs all of this where no network
 notebooks: .venv/ready-dev  ## run all notebooks on real MNIST and store their outputs
 	@.venv/bin/python tests/store_notebooks.py $(ARGS)
 
-bench: .venv/ready  ## measure both networks over five seeds again (some half an hour)
+bench: .venv/ready  ## measure notebook 06's recipes beside the articles' (some twenty minutes)
+	@.venv/bin/python benchmarks/ladder.py
+	@.venv/bin/python benchmarks/speed.py
+
+bench-full: .venv/ready  ## train both networks and the large one over five seeds each (hours)
 	@.venv/bin/python benchmarks/articles.py
+	@.venv/bin/python benchmarks/accuracy.py
 
 work:  ## copy into work/ the notebooks that are not there yet
 	@mkdir -p work

@@ -1,6 +1,7 @@
 """What stands beside `fit`: how long and how fast to train, varied digits, and a live view."""
 
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -42,6 +43,13 @@ def steps_per_call(n_steps):
     PyTorch.
     """
     return 1 if keras.config.backend() == "torch" else n_steps
+
+
+def has_bfloat16():
+    """Say whether the processor itself computes with bfloat16; only Linux is asked, else False."""
+    flags = Path("/proc/cpuinfo")
+    words = flags.read_text(encoding="utf-8").split() if flags.exists() else []
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(words)
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

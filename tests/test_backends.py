@@ -11,6 +11,7 @@ SHORT = {
     "02_convolutional_network": {"epochs": 1},
     "03_which_architecture": {"n_seeds": 1},
     "04_error_clinic": {"epochs": 1},
+    "06_faster_and_further": {"n_members": 1},
 }
 NAMES = [path.stem for path in find_notebooks(())]
 

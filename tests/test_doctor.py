@@ -80,7 +80,7 @@ def test_where_all_is_well_every_line_says_ok_and_the_status_is_0():
     assert status == 0 and len(lines) == len(LINES)
     assert lines[1].count(sys.prefix) == 2  # the kernel's Python, and where it belongs
     assert lines[2].endswith("all as requirements.lock asks")
-    assert f" on tensorflow {metadata.version('tensorflow')}, devices: cpu" in lines[3]
+    assert f" on tensorflow {metadata.version('tensorflow')}, device: cpu" in lines[3]
     for row in evaluation.measured("notebooks"):
         assert f" {row['notebook'][:2]} " in lines[6]
 
@@ -326,10 +326,11 @@ def test_a_keras_that_ends_python(tmp_path, facts, monkeypatch, capfd):
 
 def test_a_keras_that_cannot_train(tmp_path, facts, monkeypatch):
     code = "from types import SimpleNamespace as S; __version__ = '9'\n"
-    code += "config, distribution = S(backend=lambda: 'keras'), S(list_devices=lambda: ['cpu:0'])\n"
+    code += "array = S(device='/job:a/device:CPU:0')\n"
+    code += "config, ops = S(backend=lambda: 'keras'), S(zeros=lambda n: array)\n"
     code += "def Input(**_): raise RuntimeError('no kernel image for this device')"
     pretend_keras(tmp_path, monkeypatch, code)
-    assert doctor._check_keras(facts) == ("OK", "9 on keras 9, devices: cpu:0")
+    assert doctor._check_keras(facts) == ("OK", "9 on keras 9, device: cpu:0")
     word, text = doctor._check_time(facts)
     assert word == "MEND" and "no kernel image for this device" in text
 

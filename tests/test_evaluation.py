@@ -104,3 +104,23 @@ def test_the_measured_designs_have_five_seeds_each_and_one_was_tested():
 def test_an_unknown_table_is_not_found():
     with pytest.raises(FileNotFoundError, match="nosuch"):
         evaluation.measured("nosuch")
+
+
+def test_rows_are_grouped_by_one_column_or_several_in_their_order():
+    rows = [{"a": 2, "b": "x"}, {"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    assert evaluation.group(rows, "a") == {2: [rows[0], rows[2]], 1: [rows[1]]}
+    assert list(evaluation.group(rows, "a")) == [2, 1]
+    assert evaluation.group(rows, "b", "a") == {
+        ("x", 2): [rows[0]],
+        ("x", 1): [rows[1]],
+        ("y", 2): [rows[2]],
+    }
+
+
+def test_of_a_table_that_grows_each_back_end_s_last_run_can_be_had(tmp_path, monkeypatch):
+    (tmp_path / "measured").mkdir()
+    table = tmp_path / "measured" / "speed.csv"
+    table.write_text("run,backend,a\n1,tensorflow,1\n2,jax,2\n3,tensorflow,3\n3,tensorflow,4\n")
+    monkeypatch.setattr(evaluation.resources, "files", lambda package: tmp_path)
+    assert [row["a"] for row in evaluation.measured("speed")] == [1, 2, 3, 4]
+    assert [row["a"] for row in evaluation.measured("speed", latest=True)] == [2, 3, 4]

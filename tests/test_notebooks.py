@@ -52,6 +52,7 @@ def test_there_are_notebooks():
         "03_which_architecture",
         "04_error_clinic",
         "05_your_own_digits",
+        "06_faster_and_further",
     ]
 
 

@@ -243,3 +243,20 @@ def test_one_call_for_many_updates_where_keras_allows_it(monkeypatch):
     assert training.steps_per_call(100) == 1
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     assert training.steps_per_call(100) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("flags\t\t: fpu avx512_bf16 sse\n", True),
+        ("Features\t: fp asimd bf16 sve\n", True),
+        ("flags\t\t: fpu avx512_fp16 sse\n", False),
+        (None, False),
+    ],
+)
+def test_bfloat16_is_looked_for_among_the_processor_s_flags(text, has, tmp_path, monkeypatch):
+    flags = tmp_path / "cpuinfo"
+    if text is not None:
+        flags.write_text(text)
+    monkeypatch.setattr(training, "Path", lambda name: flags)
+    assert training.has_bfloat16() is has
