@@ -37,12 +37,12 @@ def scale_epochs(epochs, n_images):
 
 
 def steps_per_call(n_steps):
-    """Give the ``steps_per_execution`` for `compile`: `n_steps`, or 1 where Keras allows no more.
+    """Give the ``steps_per_execution`` for `compile`: `n_steps` on TensorFlow, elsewhere 1.
 
     Many updates in one call of the back end save the way to Python and back. Keras refuses that on
-    PyTorch.
+    PyTorch, and on JAX it compiles as many copies of the update, which takes minutes.
     """
-    return 1 if keras.config.backend() == "torch" else n_steps
+    return n_steps if keras.config.backend() == "tensorflow" else 1
 
 
 def has_bfloat16():

@@ -241,7 +241,7 @@ def test_waves_bend_lines_by_about_the_pixels_asked_for():
 def test_one_call_for_many_updates_where_keras_allows_it(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "torch")
     assert training.steps_per_call(100) == 1
-    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.config, "backend", lambda: "tensorflow")
     assert training.steps_per_call(100) == 100
 
 
