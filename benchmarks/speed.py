@@ -15,7 +15,7 @@ from recipes import load_recipes
 from table import append_table, describe_machine
 
 from mnist_helpers.data import load_mnist
-from mnist_helpers.evaluation import predict_digits
+from mnist_helpers.evaluation import group, predict_digits
 from mnist_helpers.preprocessing import scale_pixels, to_images, to_vectors
 from mnist_helpers.training import has_bfloat16
 
@@ -66,10 +66,7 @@ def main():
             rows.append(row | machine)
     append_table("speed", rows)
     for network in forms:
-        costs = {}
-        for row in rows:
-            if row["network"] == network:
-                costs.setdefault(row["recipe"], []).append(row)
+        costs = group([row for row in rows if row["network"] == network], "recipe")
         first = statistics.median(row["cpu_seconds"] for row in costs["article"])
         for name, runs in costs.items():
             cpu = statistics.median(row["cpu_seconds"] for row in runs)

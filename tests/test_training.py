@@ -238,9 +238,10 @@ def test_waves_bend_lines_by_about_the_pixels_asked_for():
     assert np.std(np.diff(columns, axis=1)) < 0.25  # bent, not torn
 
 
-def test_one_call_for_many_updates_where_keras_allows_it(monkeypatch):
-    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
-    assert training.steps_per_call(100) == 1
+def test_one_call_for_many_updates_where_it_pays(monkeypatch):
+    for backend in ("torch", "jax"):
+        monkeypatch.setattr(keras.config, "backend", lambda name=backend: name)
+        assert training.steps_per_call(100) == 1
     monkeypatch.setattr(keras.config, "backend", lambda: "tensorflow")
     assert training.steps_per_call(100) == 100
 
