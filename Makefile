@@ -64,6 +64,7 @@ bench: .venv/ready  ## measure notebook 06's recipes beside the articles' (some 
 bench-full: .venv/ready  ## train both networks and the large one over five seeds each (hours)
 	@.venv/bin/python benchmarks/articles.py
 	@.venv/bin/python benchmarks/accuracy.py
+	@.venv/bin/python benchmarks/tries.py
 
 work:  ## copy into work/ the notebooks that are not there yet
 	@mkdir -p work

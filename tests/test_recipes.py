@@ -16,8 +16,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def recipes(monkeypatch):
+def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+
+@pytest.fixture
+def recipes(benchmarks):
     from recipes import load_recipes
 
     return load_recipes()
@@ -69,6 +73,17 @@ def test_the_large_network_varies_digits_in_training_only(recipes, digits):
     assert np.abs(np.array(warp(x, training=True)) - x).mean() > 0.01
 
 
+def test_every_try_changes_one_place_of_the_notebook(benchmarks):
+    import tries
+    from recipes import load_recipes
+
+    for old, new in [*tries.SMALL.values(), *tries.LARGE.values()]:
+        changed = load_recipes(old, new)
+        assert changed.quick().count_params() and changed.precise().count_params()
+    with pytest.raises(ValueError, match="must stand once"):
+        load_recipes("layers.", "")
+
+
 # --- what was measured, by the commands in benchmarks/ -----------------------------------------
 
 
@@ -82,7 +97,7 @@ def cpu(runs):
 
 
 @pytest.mark.parametrize(
-    ("network", "times", "accuracy"), [("convolutional", 8, 0.99), ("dense", 6, 0.9822)]
+    ("network", "times", "accuracy"), [("convolutional", 8, 0.9906), ("dense", 6, 0.9822)]
 )
 def test_the_articles_accuracy_costs_a_fraction(network, times, accuracy):
     runs = rivals()
@@ -101,10 +116,19 @@ def test_the_large_network_reads_as_promised():
     assert np.mean([run["accuracy"] for run in runs]) >= 0.996
 
 
-def test_every_rung_was_measured(recipes):
+def test_every_rung_and_every_try_was_measured(recipes, benchmarks):
+    import tries
+
     rungs = group(measured("ladder", latest=True), "rung")
     assert list(rungs) == list(recipes.RUNGS)
     assert all(len(runs) == 5 for runs in rungs.values())
+    seeds = {"small": 5, "large": 1}
+    tried = group(measured("tries"), "network", "change")
+    assert {key: len(runs) for key, runs in tried.items()} == {
+        (network, change): seeds[network]
+        for network, changes in (("small", tries.SMALL), ("large", tries.LARGE))
+        for change in changes
+    }
 
 
 def test_the_readme_has_what_was_measured():
