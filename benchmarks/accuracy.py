@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py
 
 trains it with seeds 1 to 5 on all training digits, as many side by side as there are cores, each
-on one thread; some quarter of an hour each. With seeds 1 and 2 it is trained once more without the
+on one thread; some ten minutes each. With seeds 1 and 2 it is trained once more without the
 held-out tenth, which judges the averaging. What is in results/accuracy is not trained again.
 """
 

@@ -26,7 +26,7 @@ SMALL = {
     "32 filters first, not 16": (FIRST, "layers.Conv2D(32, 5, strides"),
     "windows of 7, not 5": (FIRST, "layers.Conv2D(16, 7, strides"),
     "128 units, not 64": ("layers.Dense(64,", "layers.Dense(128,"),
-    "batches of 512": ('256, "peak": 0.016', '512, "peak": 0.032'),
+    "batches of 512, rate x 2": ('256, "peak": 0.016', '512, "peak": 0.032'),
     "labels not smoothed": ('"smoothed labels": {"smoothing": 0.1}', '"smoothed labels": {}'),
     "Adam's usual memories": ('0.01, "beta_1": 0.7, "beta_2": 0.9', "0.01"),
     "varied digits": (f"        {FIRST}", f"        RandomWarp(),\n        {FIRST}"),
