@@ -118,7 +118,8 @@ def measured(table, *, latest=False):
         ways; ``"reader"``: how sure the reader is of held-out digits, and how often it was right;
         ``"reading_cost"``: what a reading costs; ``"ladder"``: notebook 06's rungs, ``"rates"``:
         its rates and batches, both from ``benchmarks/ladder.py``; ``"speed"``: both articles'
-        recipes beside ours; ``"accuracy"``: the large network of notebook 06.
+        recipes beside ours; ``"accuracy"``: the large network of notebook 06; ``"tries"``: what
+        else was tried there.
         ``python benchmarks/<table>.py`` makes each of the others.
     latest : bool
         Only each back end's last ``run``, of a table to which every run adds its rows.

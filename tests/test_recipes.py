@@ -113,7 +113,10 @@ def test_the_large_network_reads_as_promised():
     assert [run["seed"] for run in runs] == [1, 2, 3, 4, 5]
     for run in runs:
         assert round(10_000 * (1 - run["accuracy"])) == len(run["mistakes"])
-    assert np.mean([run["accuracy"] for run in runs]) >= 0.996
+    assert np.mean([run["accuracy"] for run in runs]) >= 0.9967
+    assert np.mean([run["cpu_seconds"] for run in runs]) < 360
+    for run in runs:  # softening is worth more than any other step
+        assert run["accuracy"] > run["sharp"] + 0.001
 
 
 def test_every_rung_and_every_try_was_measured(recipes, benchmarks):

@@ -135,7 +135,7 @@ def centre(images):
     return (weights @ places.T / weights.sum(axis=1, keepdims=True)).T
 
 
-STILL = {"turn": 0, "slant": 0, "stretch": 0, "shift": 0, "wave": 0}
+STILL = {"turn": 0, "slant": 0, "stretch": 0, "shift": 0, "wave": 0, "pen": 0}
 
 
 def warp_blot(n=400, **settings):
@@ -147,13 +147,25 @@ def warp_blot(n=400, **settings):
 def test_digits_are_varied_in_training_only():
     images = np.repeat(blot()[None], 3, axis=0)
     warp = training.RandomWarp()
-    assert np.array_equal(warp(images), images)
-    assert np.array_equal(warp(images, training=False), images)
+    assert np.array_equal(warp(images), warp(images, training=False))
     varied = np.array(warp(images, training=True))
     assert varied.shape == images.shape and varied.dtype == np.float32
     assert 0 <= varied.min() and varied.max() <= 1
     assert not np.allclose(varied[0], varied[1]) and not np.allclose(varied, images)
     assert not np.allclose(warp(images, training=True), varied)
+
+
+def test_outside_of_training_digits_are_as_soft_as_moved_ones_on_average():
+    dot = np.zeros((20_000, 28, 28, 1), "float32")
+    dot[:, 14, 14] = 1
+    keras.utils.set_random_seed(0)
+    moved = np.array(training.RandomWarp(**STILL | {"shift": 1})(dot, training=True))
+    down = moved.sum(axis=(2, 3))
+    spread = down @ np.arange(28) ** 2 - (down @ np.arange(28)) ** 2
+    softened = np.array(training.RandomWarp()(dot[:1]))
+    across = softened.sum(axis=(0, 1, 3))
+    assert across.sum() == pytest.approx(1)
+    assert across @ (np.arange(28) - 14) ** 2 == pytest.approx(spread.mean(), rel=0.02)
 
 
 @pytest.mark.parametrize("shape", [(2, 784), (2, 28, 28), (2, 32, 32, 1), (2, 28, 28, 3)])
@@ -236,6 +248,18 @@ def test_waves_bend_lines_by_about_the_pixels_asked_for():
     assert 0.4 < np.std(columns) < 0.65
     assert np.std(columns[:, :2].mean(axis=1) - columns[:, -2:].mean(axis=1)) > 0.4
     assert np.std(np.diff(columns, axis=1)) < 0.25  # bent, not torn
+
+
+def test_the_pen_is_thicker_or_thinner_by_as_much_as_asked_for():
+    line = np.zeros((400, 28, 28, 1), "float32")
+    line[:, :, 12:15] = 0.8
+    keras.utils.set_random_seed(0)
+    drawn = np.array(training.RandomWarp(**STILL | {"pen": 0.5})(line, training=True))
+    widths = drawn.sum(axis=(2, 3)) / 0.8
+    assert np.ptp(widths, axis=1).max() < 1e-4  # the same from top to bottom, edges included
+    assert 1.99 < widths.min() < 2.1 and 3.9 < widths.max() < 4.01
+    assert abs(widths.mean() - 3) < 0.15
+    assert drawn.max() <= 0.8 + 1e-5 and drawn.min() >= 0
 
 
 def test_one_call_for_many_updates_where_it_pays(monkeypatch):
