@@ -25,8 +25,9 @@ from mnist_helpers.classroom.handout import (
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "notebooks"
 NOTEBOOKS = sorted(SOURCE.glob("[0-9]*.ipynb"))
-SHORT = {"epochs": 1, "n_seeds": 1, "validation_fraction": 0.1, "data": "digits"}
-SHORT |= {"hidden_units": [64, 32], "conv_filters": [8, 4], "dense_units": [32, 16]}
+SHORT = {"epochs": 1, "n_seeds": 1, "n_members": 1, "data": "digits"}
+SHORT |= {"validation_fraction": 0.1, "hidden_units": [64, 32]}
+SHORT |= {"conv_filters": [8, 4], "dense_units": [32, 16]}
 FOLDED = {"jupyter": {"source_hidden": True, "outputs_hidden": True}}
 GUIDE = """\
 # Teach this
