@@ -113,7 +113,7 @@ def test_the_large_network_reads_as_promised():
     assert [run["seed"] for run in runs] == [1, 2, 3, 4, 5]
     for run in runs:
         assert round(10_000 * (1 - run["accuracy"])) == len(run["mistakes"])
-    assert np.mean([run["accuracy"] for run in runs]) >= 0.9967
+    assert np.mean([run["accuracy"] for run in runs]) >= 0.9968
     for run in runs:  # trained on soft digits, it misreads sharp ones
         assert run["accuracy"] > run["sharp"] + 0.001
 
