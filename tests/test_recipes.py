@@ -133,7 +133,7 @@ def test_every_rung_and_every_try_was_measured(recipes, benchmarks):
     }
 
 
-def test_the_readme_has_what_was_measured():
+def test_the_readme_has_what_was_measured(recipes):
     runs = rivals()
     for (network, recipe), these in runs.items():
         scores = [100 * run["test_accuracy"] for run in these]
@@ -143,6 +143,9 @@ def test_the_readme_has_what_was_measured():
         found += f"{np.mean(scores):.2f} % ({min(scores):.2f} to {max(scores):.2f})"
         assert found in README
     large = group(measured("accuracy"), "judges")
+    size, minutes = recipes.precise().count_params(), cpu(large["test"]) / 60
+    assert f"{size:,} parameters, trained for {recipes.PRECISE['epochs']} epochs" in README
+    assert f", {minutes:.0f} CPU minutes;" in README
     (vote,) = large["test, all vote"]
     for name in ("accuracy", "averaged"):
         scores = [100 * run[name] for run in large["test"]]
