@@ -9,7 +9,7 @@ unexport PYTHONPATH PYTHONHOME
 export JUPYTER_PREFER_ENV_PATH = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run lab test test-browser test-kit test-cluster test-backends handout kit notebooks bench bench-full work reset lock clean FORCE
+.PHONY: help run lab test test-fast test-browser test-kit test-cluster test-backends handout kit notebooks bench bench-full work reset lock clean FORCE
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -17,19 +17,28 @@ help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready  ## run all notebooks, and make pages of them (options: ARGS="…")
-	@.venv/bin/python -m mnist_helpers run $(ARGS)
+	@.venv/bin/python -m mnist_course run $(ARGS)
 
 lab: .venv/ready work  ## open your own copies of the notebooks, in work/, in JupyterLab
 	@PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/python -m jupyterlab \
 	  --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$$PWD/work" $(ARGS)
 
+# Test files are shared out to as many processes as there are cores, four at most: a notebook's kernel
+# takes 1.5 GB. A file stays whole, since a notebook's cells must run in their order.
+PARALLEL = -n logical --maxprocesses 4 --dist loadfile
+
 # pytest runs even when ruff complains, so that its closing lines are the last thing printed.
-test: .venv/ready-dev  ## check the style, then run all tests and all notebooks
+test: .venv/ready-dev  ## check the style, then run all tests and all notebooks (ARGS=FILE: that one)
 	@style=0; \
 	.venv/bin/ruff check --quiet --output-format concise . || style=1; \
 	.venv/bin/ruff format --quiet --output-format concise --check . || style=1; \
 	[ $$style = 0 ] || echo 'ruff complains (above): `.venv/bin/ruff check --fix` and `.venv/bin/ruff format` mend most of it.' >&2; \
-	.venv/bin/python -m pytest $(ARGS) && [ $$style = 0 ]
+	.venv/bin/python -m pytest $(PARALLEL) $(ARGS) && [ $$style = 0 ]
+
+test-fast: .venv/ready-dev  ## run the unit tests alone: no notebooks, no kernels, no sweeps
+	@.venv/bin/python -m pytest $(PARALLEL) \
+	  -m 'not slow and not root and not browser and not kit and not backend' \
+	  tests mnist_helpers mnist_course $(ARGS)
 
 test-browser: .venv/ready-dev  ## test the pages and JupyterLab in a real Chromium
 	@.venv/bin/python -m pytest -m browser tests $(ARGS)
@@ -48,23 +57,22 @@ test-backends: .venv/ready-dev  ## run tests and notebooks on JAX and PyTorch (B
 	done
 
 handout: .venv/ready  ## write the notebooks for learners and for the instructor into dist/
-	@.venv/bin/python -m mnist_helpers.classroom.handout && echo "dist/learner/ and dist/instructor/ are written."
+	@.venv/bin/python -m mnist_course handout
 
 kit: .venv/ready  ## build dist/kit, which installs all of this where no network is
-	@echo "Downloading all packages (0.8 GB, a minute or more) ..."
-	@.venv/bin/python -m mnist_helpers.classroom.kit
+	@.venv/bin/python -m mnist_course kit
 
 notebooks: .venv/ready-dev  ## run all notebooks on real MNIST and store their outputs
-	@.venv/bin/python tests/store_notebooks.py $(ARGS)
+	@.venv/bin/python -m mnist_course.store $(ARGS)
 
 bench: .venv/ready  ## measure notebook 06's recipes beside the articles' (some twenty minutes)
-	@.venv/bin/python benchmarks/ladder.py
+	@.venv/bin/python benchmarks/cumulative_ablation.py
 	@.venv/bin/python benchmarks/speed.py
 
 bench-full: .venv/ready  ## train both networks and the large one over five seeds each (hours)
-	@.venv/bin/python benchmarks/articles.py
+	@.venv/bin/python benchmarks/baselines.py
 	@.venv/bin/python benchmarks/accuracy.py
-	@.venv/bin/python benchmarks/tries.py
+	@.venv/bin/python benchmarks/ablations.py
 
 work:  ## copy into work/ the notebooks that are not there yet
 	@mkdir -p work
@@ -81,9 +89,9 @@ reset:  ## start again with fresh notebooks in work/; the old folder is kept und
 	fi
 	@$(MAKE) --no-print-directory work
 
-COMPILE = .venv/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
-  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
-  --no-header --no-annotate --quiet $(ARGS)
+COMPILE = .venv/bin/uv pip compile pyproject.toml --extra course --group build --universal \
+  --python-version 3.11 --fork-strategy fewest --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet $(ARGS)
 
 lock: .venv/ready-dev  ## write both locks from pyproject.toml (newer versions: ARGS=--upgrade)
 	@$(COMPILE) -o requirements.lock

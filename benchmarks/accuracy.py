@@ -15,9 +15,9 @@ import numpy as np
 from recipes import load_recipes, side_by_side
 from table import describe_machine, write_table
 
-from mnist_helpers.batch.files import written_whole
 from mnist_helpers.data import load_mnist
 from mnist_helpers.preprocessing import scale_pixels, split_validation, to_images
+from mnist_helpers.saving import atomic_write
 
 RESULTS = Path("results/accuracy")
 RUNS = [(seed, "test") for seed in range(1, 6)] + [(seed, "held-out") for seed in (1, 2)]
@@ -39,7 +39,7 @@ def train(seed, judges):
         recipes = load_recipes()
         x, y = to_images(scale_pixels(images)), labels.astype("int32")
         model, seconds = recipes.fit(x=x, y=y, seed=seed, **recipes.PRECISE)
-        with written_whole(path) as part:
+        with atomic_write(path) as part:
             np.savez(part, np.array(seconds), *model.get_weights())
 
 
@@ -52,7 +52,7 @@ def read(seed, judges, images):
     model.set_weights(weights)
     inputs = to_images(scale_pixels(images))
     keras.utils.set_random_seed(seed)
-    warp = recipes.RandomWarp(**recipes.FORMS, pen=0)
+    warp = recipes.RandomWarp(**recipes.FORMS, stroke=0)
     varied = (np.array(warp(inputs, training=True)) for _ in range(recipes.N_FORMS))
     (own,) = (layer for layer in model.layers if isinstance(layer, recipes.RandomWarp))
     unsoftened = keras.Model(own.output, model.output)  # for forms, which are soft already
@@ -83,12 +83,12 @@ def main():
     for seed, judges in RUNS:
         _, (images, labels) = digits(judges)
         readings = read(seed, judges, images)
-        rows.append({"judges": judges, "seed": seed} | judge(labels, *readings))
+        rows.append({"evaluated_on": judges, "seed": seed} | judge(labels, *readings))
         if judges == "test":
             tested.append(readings)
     _, (_, labels) = digits("test")
     together = map(sum, zip(*tested, strict=True))
-    rows.append({"judges": "test, all vote", "seed": "all"} | judge(labels, *together))
+    rows.append({"evaluated_on": "test, all vote", "seed": "all"} | judge(labels, *together))
     machine = describe_machine()
     write_table("accuracy", [row | machine for row in rows])
 

@@ -6,7 +6,7 @@ trains each over five seeds at the article's five epochs on real MNIST and judge
 held-out digits; then the best of them, and no other, over the same seeds by the test digits:
 55 runs, some half an hour on two cores. It is the same as
 
-    python -m mnist_helpers sweep 02_convolutional_network --params benchmarks/architectures.yaml \
+    python -m mnist_course sweep 02_convolutional_network --params benchmarks/architectures.yaml \
         --set seed=1:6 --set evaluate_on=validation --set data=mnist --output results/architectures
 
 and once more with the best design. What is done is not done again.
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from table import write_table
 
-from mnist_helpers.sweep import sweep
-from mnist_helpers.sweep.grid import read_grid
-from mnist_helpers.sweep.results import encode
+from mnist_course.sweep import sweep
+from mnist_course.sweep.grid import read_grid
+from mnist_course.sweep.results import to_csv_row
 
 HERE = Path(__file__).parent
 SETTINGS = ["conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place"]
@@ -57,5 +57,6 @@ if __name__ == "__main__":
     rows += measure([choose(rows)], "test")
     names = ["evaluate_on", "seed", *SETTINGS, *FOUND, *VERSIONS]
     write_table(
-        "architectures", [encode({name: plain(row.get(name)) for name in names}) for row in rows]
+        "architectures",
+        [to_csv_row({name: plain(row.get(name)) for name in names}) for row in rows],
     )

@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 from table import write_table
 
-from mnist_helpers.batch.run import find_notebooks, run_notebooks
-from mnist_helpers.classroom import doctor
-from mnist_helpers.evaluation import measured
+from mnist_course import doctor
+from mnist_course.run import find_notebooks, run_notebooks
+from mnist_helpers.tables import load_table
 
 DIGITS = {"MNIST": "mnist", "bundled digits": "digits"}  # and what `data` calls them
 
@@ -54,7 +54,7 @@ def watched():
 
 def speed():
     """Return the updates in a second that the doctor measures."""
-    return doctor.examine()["updates_per_second"]
+    return doctor.check_environment()["updates_per_second"]
 
 
 def measure(notebook, digits):
@@ -83,5 +83,5 @@ if __name__ == "__main__":
     new = [measure(notebook, digits) for digits in DIGITS for notebook in notebooks]
     names = {row["notebook"] for row in new}
     if sys.argv[1:]:
-        new += [row for row in measured("notebooks") if row["notebook"] not in names]
+        new += [row for row in load_table("notebooks") if row["notebook"] not in names]
     write_table("notebooks", sorted(new, key=lambda row: (row["digits"], row["notebook"])))

@@ -8,7 +8,7 @@ cores. What is done is not done again; delete results/optimism to start afresh.
 
 Then the test digits are dealt into two halves, a hundred times. One half chooses, the other says
 what the chosen one is worth; then they change places. A row of the table is the mean over all
-deals: `seen`, the accuracy on the half that chose, and `unseen`, the accuracy on the other.
+deals: `selection`, the accuracy on the half that chose, and `held_out`, the accuracy on the other.
 """
 
 from importlib.metadata import version
@@ -57,7 +57,7 @@ def judge(candidates):
             scores = candidates[:, chooser].mean(axis=1)
             seen.append(scores.max())
             unseen.append(candidates[scores.argmax(), other].mean())
-    return {"seen": round(np.mean(seen), 6), "unseen": round(np.mean(unseen), 6)}
+    return {"selection": round(np.mean(seen), 6), "held_out": round(np.mean(unseen), 6)}
 
 
 if __name__ == "__main__":

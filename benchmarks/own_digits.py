@@ -20,9 +20,9 @@ from table import write_table
 
 from mnist_helpers import models
 from mnist_helpers.data import load_mnist
-from mnist_helpers.drawing import prepare_or_blank
 from mnist_helpers.evaluation import accuracy_interval
 from mnist_helpers.preprocessing import scale_pixels, to_images
+from mnist_helpers.reading import prepare_or_blank
 
 READER = "prepared, reader"
 
@@ -93,7 +93,7 @@ def read_all(folder):
                 axis=1
             )
             refused = int((predicted == 10).sum())
-            row = {"way": way, "seed": seed, "pictures": name} | judge(predicted, true)
+            row = {"preparation": way, "seed": seed, "pictures": name} | judge(predicted, true)
             rows.append(row | {"refused": refused, "mistakes": mistakes(predicted, true)})
     return rows
 
@@ -104,7 +104,7 @@ if __name__ == "__main__":
     accuracy = {
         row["pictures"]: {key: row[key] for key in ("right", "of", "share", "low", "high")}
         for row in rows
-        if (row["way"], row["seed"]) == (READER, "shipped")
+        if (row["preparation"], row["seed"]) == (READER, "shipped")
     }
     card = models.read_card("reader")
     update_cards({"reader": card | {"accuracy": card["accuracy"] | accuracy}})

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from mnist_helpers import models, plotting
 from mnist_helpers.data import load_mnist
 from mnist_helpers.drawing import prepare_drawing, read_digits
-from mnist_helpers.own_digits.explanation import plot_reading
+from mnist_helpers.reading import plot_reading
 
 PICTURES = Path(__file__).parent.parent / ".github"
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mnist_course.run import run_notebooks
 from mnist_helpers import evaluation, models
-from mnist_helpers.batch.files import load_model, written_whole
-from mnist_helpers.batch.record import read_record
-from mnist_helpers.batch.run import run_notebooks
 from mnist_helpers.data import load_mnist
 from mnist_helpers.preprocessing import scale_pixels, to_images, to_vectors
+from mnist_helpers.record import read_record
+from mnist_helpers.saving import atomic_write, load_model
 
 RESULTS = Path("results/pretrained")
 TARGET = Path(__file__).parent.parent / "mnist_helpers" / "pretrained"
@@ -29,7 +29,7 @@ def store(name):
     notebook = NOTEBOOKS[name]
     (saved,) = (RESULTS / notebook).glob("*.keras")
     path = TARGET / f"{name}.npz"
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         weights = load_model(saved).get_weights()
         np.savez_compressed(part, *(array.astype("float16") for array in weights))
     record = read_record(RESULTS / f"{notebook}.ipynb")

@@ -25,11 +25,11 @@ from strokes import NONE, draw_none, vary
 from table import write_table
 
 from mnist_helpers import models
-from mnist_helpers.batch.files import written_whole
-from mnist_helpers.batch.record import library_versions
 from mnist_helpers.data import load_mnist
-from mnist_helpers.own_digits.diagnosis import describe_input
+from mnist_helpers.diagnosis import describe_input
 from mnist_helpers.preprocessing import scale_pixels, split_validation, to_images
+from mnist_helpers.record import library_versions
+from mnist_helpers.saving import atomic_write
 
 RESULTS = Path("results/reader")
 SEEDS = (1, 2, 3)
@@ -183,7 +183,7 @@ def trained(name, seed, phases):
         path = RESULTS / f"{name}-{seed}-{number}.npz"
         if not path.exists():
             weights = train(seed + 100 * (number - 1), phase, weights)
-            with written_whole(path) as part:
+            with atomic_write(path) as part:
                 np.savez(part, *weights)
         with np.load(path) as arrays:
             weights = list(arrays.values())
@@ -205,7 +205,7 @@ def main():
 
     seed = min(networks, key=lambda seed: networks[seed][0])
     path = TARGET / "reader.npz"
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         np.savez_compressed(part, *(array.astype("float16") for array in networks[seed][1]))
     card = {
         "notebook": "05_your_own_digits",

@@ -1,4 +1,4 @@
-"""What `python -m mnist_helpers read` costs: makes mnist_helpers/measured/reading_cost.csv.
+"""What `python -m mnist_course read` costs: makes mnist_helpers/measured/reading_cost.csv.
 
     python benchmarks/reading_cost.py
 
@@ -47,7 +47,7 @@ def measure_cost(folder):
 
 def spend(pictures):
     """Run the command: CPU seconds, wall seconds, peak memory in MB."""
-    command = [sys.executable, "-m", "mnist_helpers", "read", *map(str, pictures)]
+    command = [sys.executable, "-m", "mnist_course", "read", *map(str, pictures)]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)

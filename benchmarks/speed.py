@@ -15,8 +15,9 @@ from recipes import load_recipes
 from table import append_table, describe_machine
 
 from mnist_helpers.data import load_mnist
-from mnist_helpers.evaluation import group, predict_digits
+from mnist_helpers.evaluation import predict_digits
 from mnist_helpers.preprocessing import scale_pixels, to_images, to_vectors
+from mnist_helpers.tables import group_rows
 from mnist_helpers.training import has_bfloat16
 
 SEEDS = range(1, 6)
@@ -26,12 +27,12 @@ def rivals(recipes):
     """Give (network, recipe's name, recipe), each article's before ours."""
     precisions = ["float32"] + ["bfloat16"] * has_bfloat16()
     *_, ours = recipes.cumulate(recipes.RUNGS)
-    yield "dense", "article", recipes.DENSE_ARTICLE
+    yield "mlp", "article", recipes.DENSE_ARTICLE
     for name in precisions:
-        yield "dense", f"ours, {name}", recipes.DENSE | {"precision": precision(name)}
-    yield "convolutional", "article", recipes.RUNGS["the article's"]
+        yield "mlp", f"ours, {name}", recipes.DENSE | {"precision": precision(name)}
+    yield "cnn", "article", recipes.RUNGS["the article's"]
     for name in precisions:
-        yield "convolutional", f"ours, {name}", ours[1] | {"precision": precision(name)}
+        yield "cnn", f"ours, {name}", ours[1] | {"precision": precision(name)}
 
 
 def precision(name):
@@ -42,7 +43,7 @@ def main():
     recipes, machine = load_recipes(), describe_machine()
     (images, labels), (images_test, labels_test) = load_mnist("mnist")
     labels = labels.astype("int32")
-    forms = {"dense": to_vectors, "convolutional": to_images}
+    forms = {"mlp": to_vectors, "cnn": to_images}
     digits = {
         network: (form(scale_pixels(images)), form(scale_pixels(images_test)))
         for network, form in forms.items()
@@ -66,7 +67,7 @@ def main():
             rows.append(row | machine)
     append_table("speed", rows)
     for network in forms:
-        costs = group([row for row in rows if row["network"] == network], "recipe")
+        costs = group_rows([row for row in rows if row["network"] == network], "recipe")
         first = statistics.median(row["cpu_seconds"] for row in costs["article"])
         for name, runs in costs.items():
             cpu = statistics.median(row["cpu_seconds"] for row in runs)

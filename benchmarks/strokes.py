@@ -62,9 +62,9 @@ def restyle(large, label, rng):
     def line(*points):
         cv2.polylines(large, [np.int32(points)], False, 255, pen, cv2.LINE_AA)
 
-    def arc(centre, radii, start, end):
-        centre, radii = tuple(map(int, centre)), tuple(map(int, radii))
-        cv2.ellipse(large, centre, radii, 0, start, end, 255, pen, cv2.LINE_AA)
+    def arc(center, radii, start, end):
+        center, radii = tuple(map(int, center)), tuple(map(int, radii))
+        cv2.ellipse(large, center, radii, 0, start, end, 255, pen, cv2.LINE_AA)
 
     if label == 1:
         if rng.random() < 0.8:
@@ -86,8 +86,8 @@ def restyle(large, label, rng):
     elif label == 9:
         radius = height * rng.uniform(0.12, 0.3)
         flat = rng.uniform(0.5, 1)
-        centre = (at(bottom - 2) - radius, bottom - pen / 2)
-        arc(centre, (radius, radius * flat), 0, rng.uniform(90, 190))
+        center = (at(bottom - 2) - radius, bottom - pen / 2)
+        arc(center, (radius, radius * flat), 0, rng.uniform(90, 190))
     elif label == 6:
         radius = height * rng.uniform(0.15, 0.3)
         arc((at(top + 2) + radius, top + radius), (radius, radius), 200, rng.uniform(260, 350))
@@ -144,7 +144,7 @@ def change_pen(large, rng):
 
 
 def shrink(large, rng):
-    """Bring a large picture to 28×28: box of some 20 pixels, centre of mass, a pen's gray edge."""
+    """Bring a large picture to 28×28: box of some 20 pixels, center of mass, a pen's gray edge."""
     x, y, width, height = cv2.boundingRect(cv2.inRange(large, 64, 255))
     if not width:
         return np.zeros((28, 28), "uint8")
@@ -156,9 +156,9 @@ def shrink(large, rng):
     if rng.random() < 0.5:  # hard edges, or soft ones
         small = np.clip((small - 0.5) * np.exp(rng.uniform(-0.1, 1.5)) + 0.5, 0, 1) * (small > 0.05)
     mass = cv2.moments(small)
-    centre = np.array([mass["m10"], mass["m01"]]) / max(mass["m00"], 1e-6)
+    center = np.array([mass["m10"], mass["m01"]]) / max(mass["m00"], 1e-6)
     drift = rng.normal(0, 0.7, 2) if rng.random() < 0.5 else rng.uniform(-0.5, 0.5, 2)
-    to = np.clip(np.rint(14 - centre + drift), 0, 28 - np.array(size)).astype(int)
+    to = np.clip(np.rint(14 - center + drift), 0, 28 - np.array(size)).astype(int)
     image = np.zeros((28, 28), "float32")
     image[to[1] : to[1] + size[1], to[0] : to[0] + size[0]] = small
     if rng.random() < 0.25:

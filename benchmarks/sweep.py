@@ -28,9 +28,9 @@ import nbformat
 import papermill
 import psutil
 
-from mnist_helpers.batch.run import read_notebook
-from mnist_helpers.sweep import engine, local_cluster, sweep
-from mnist_helpers.sweep.worker import POOLS
+from mnist_course.run import read_notebook
+from mnist_course.sweep import engine, local_cluster, sweep
+from mnist_course.sweep.worker import THREAD_VARIABLES
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_convolutional_network.ipynb"
 TABLE = Path(__file__).with_suffix(".csv")
@@ -76,7 +76,7 @@ def measure(*commands):
     Returns the CPU-seconds of the kernels, those of all other processes, and wall seconds.
     """
     started, seen = time.perf_counter(), {}
-    environment = os.environ | dict.fromkeys(POOLS, "1")
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
     running = [
         psutil.Popen([sys.executable, __file__, *map(str, command)], env=environment)
         for command in commands

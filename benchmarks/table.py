@@ -1,4 +1,4 @@
-"""Where the benchmarks keep what they measured: tables that `evaluation.measured` reads."""
+"""Where the benchmarks keep what they measured: tables that `tables.load_table` reads."""
 
 import csv
 import os
@@ -31,7 +31,7 @@ def describe_machine():
     """Say when, on which processor and with which libraries this is measured, as columns."""
     import keras
 
-    from mnist_helpers.batch.record import library_versions
+    from mnist_helpers.record import library_versions
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []

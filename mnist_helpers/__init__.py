@@ -9,8 +9,8 @@ __version__ = "1.0.0"
 
 
 @contextlib.contextmanager
-def quietly():
-    """Keep start-up notices out of a notebook: ``with quietly(): import keras``.
+def silence_stderr():
+    """Keep start-up notices out of a notebook: ``with silence_stderr(): import keras``.
 
     TensorFlow's C++ code writes several lines to file descriptor 2 when it is first imported,
     whatever the log level says. They are dropped; if the block raises, they are shown after all.

@@ -242,9 +242,9 @@ def _bundled_digits():
 
     small = load_digits()
     images, labels = np.zeros((len(small.images), 28, 28), np.uint8), small.target.astype(np.uint8)
-    for image, grey in zip(images, (small.images * 255 // 16).astype(np.uint8), strict=True):
-        ink = np.asarray(Image.fromarray(grey).resize((20, 20), Image.Resampling.BICUBIC), int)
-        # As in MNIST, the centre of mass comes to lie at (14, 14).
+    for image, gray in zip(images, (small.images * 255 // 16).astype(np.uint8), strict=True):
+        ink = np.asarray(Image.fromarray(gray).resize((20, 20), Image.Resampling.BICUBIC), int)
+        # As in MNIST, the center of mass comes to lie at (14, 14).
         top, left = (14 - round(ink.sum(axis) @ np.arange(20) / ink.sum()) for axis in (1, 0))
         image[top : top + 20, left : left + 20] = ink
     return (images[:1500], labels[:1500]), (images[1500:], labels[1500:])

@@ -1,19 +1,12 @@
 """From a person's own digit, drawn or photographed, to what a network takes."""
 
-import functools
-import re
-from pathlib import Path
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 
-from mnist_helpers.models import load_pretrained
-from mnist_helpers.pictures import FORMATS, SUFFIXES, read_gray
-from mnist_helpers.preprocessing import to_images
+from mnist_helpers.pictures import read_gray
 
 
-class NoInk(ValueError):
+class NoInkError(ValueError):
     """Nothing in the picture stands out from its background."""
 
 
@@ -42,38 +35,9 @@ def prepare_drawing(image, *, steps=False):
     ink, level = _find_ink(gray)
     digit = _cut_out(ink, level, _find_pieces(ink >= level, 0.1))
     box = _fit_box(digit)
-    x = _centre(box)
-    made = {"gray": gray, "ink": ink, "digit": digit, "box": box, "centred": x}
+    x = _center(box)
+    made = {"gray": gray, "ink": ink, "digit": digit, "box": box, "centered": x}
     return (x, made) if steps else x
-
-
-def load_drawings(folder):
-    """Prepare the pictures of a folder, in the order of their names, 2 before 10.
-
-    Returns
-    -------
-    images : ndarray of float32, shape (n, 28, 28)
-    names : list of str
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such folder; if it holds no picture, or one that is refused, by its name.
-    """
-    files = [file for file in Path(folder).glob("*") if file.suffix.lower() in SUFFIXES]
-    if not files:
-        error = ValueError if Path(folder).exists() else FileNotFoundError
-        raise error(
-            f"`folder` must hold pictures ({', '.join(FORMATS)}); there are none in {folder}"
-        )
-    files.sort(key=lambda file: [part.zfill(20) for part in re.split(r"(\d+)", file.name)])
-    images = []
-    for file in files:
-        try:
-            images.append(prepare_drawing(file))
-        except ValueError as error:
-            raise ValueError(f"{file.name}: {error}") from error
-    return np.stack(images), [file.name for file in files]
 
 
 def find_digits(image):
@@ -89,12 +53,12 @@ def find_digits(image):
     pieces = _find_pieces(ink >= level, 0.03)
     tall = np.median(cv2.connectedComponentsWithStats(pieces)[2][1:, cv2.CC_STAT_HEIGHT])
     joined = cv2.dilate(pieces, np.ones((1 + int(tall / 8), 1)))
-    _, labels, stats, centres = cv2.connectedComponentsWithStats(joined)
-    order = 1 + np.argsort(centres[1:, 1])
-    row = np.cumsum(np.diff(centres[order, 1], prepend=0) > tall / 2)
+    _, labels, stats, centers = cv2.connectedComponentsWithStats(joined)
+    order = 1 + np.argsort(centers[1:, 1])
+    row = np.cumsum(np.diff(centers[order, 1], prepend=0) > tall / 2)
     order = order[np.lexsort((stats[order, cv2.CC_STAT_LEFT], row))]
     digits = (_cut_out(ink, level, pieces * np.uint8(labels == label)) for label in order)
-    return np.stack([_centre(_fit_box(digit)) for digit in digits])
+    return np.stack([_center(_fit_box(digit)) for digit in digits])
 
 
 def _find_ink(gray):
@@ -113,7 +77,7 @@ def _find_ink(gray):
     steepest = _steepness(fine) ** 2 + 1e-30
     level = (steepest * fine).sum() / steepest.sum()
     if level < max(0.01, 3 * np.median(abs(np.diff(gray, append=gray[:, -1:])))):
-        raise NoInk("the picture must show a digit; nothing stands out from the background")
+        raise NoInkError("the picture must show a digit; nothing stands out from the background")
     return ink, level
 
 
@@ -167,75 +131,10 @@ def _scale(image, side):
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def _centre(box):
-    """Put the box into 28×28 with its centre of mass on pixel 14, as MNIST's digits have it."""
+def _center(box):
+    """Put the box into 28×28 with its center of mass on pixel 14, as MNIST's digits have it."""
     height, width = box.shape
     y = np.average(np.arange(height), weights=box.sum(axis=1))
     x = np.average(np.arange(width), weights=box.sum(axis=0))
     top, left = np.clip([round(14 - y), round(14 - x)], 0, [28 - height, 28 - width])
     return np.pad(box, ((top, 28 - height - top), (left, 28 - width - left)))
-
-
-class Reading(NamedTuple):
-    """What was read: a digit (None where it looks like none), and how sure that is, 0 to 1."""
-
-    digit: int | None
-    confidence: float
-    runner_up: int | None
-    probabilities: np.ndarray  # of the ten digits, and last of none
-
-
-def read_digits(pictures):
-    """Read pictures of one digit each.
-
-    Parameters
-    ----------
-    pictures : iterable
-        Each as `prepare_drawing` takes it.
-
-    Returns
-    -------
-    list of Reading
-        One for each; an empty page is no digit.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `prepare_drawing`.
-    """
-    inputs = []
-    for number, picture in enumerate(pictures):
-        try:
-            inputs.append(prepare_or_blank(picture))
-        except ValueError as error:
-            raise ValueError(f"`pictures[{number}]`: {error}") from error
-    return read_inputs(inputs)
-
-
-def prepare_or_blank(picture):
-    """Prepare a picture as `prepare_drawing` does; an empty page gives an input without ink."""
-    try:
-        return prepare_drawing(picture)
-    except NoInk:
-        return np.zeros((28, 28), "float32")
-
-
-def read_inputs(inputs):
-    """Read inputs, shape (n, 28, 28), in [0, 1], as they are: a Reading for each."""
-    import keras
-
-    images = to_images(inputs) if len(inputs) else []
-    batches = [images[i : i + 256] for i in range(0, len(images), 256)]
-    found = [keras.ops.convert_to_numpy(_reader()(batch)) for batch in batches]
-    return [_reading(probabilities) for batch in found for probabilities in batch]
-
-
-@functools.cache
-def _reader():
-    return load_pretrained("reader")
-
-
-def _reading(probabilities):
-    names = [*range(10), None]
-    first, second = np.argsort(-probabilities)[:2]
-    return Reading(names[first], float(probabilities[first]), names[second], probabilities)

@@ -41,7 +41,7 @@ def build_mlp(hidden_units=(512, 512), dropout=0.2):
             keras.layers.Dropout(dropout, name=f"dropout_{i}"),
         ]
     layers.append(keras.layers.Dense(10, activation="softmax", name="digit"))
-    return keras.Sequential(layers, name="dense_network")
+    return keras.Sequential(layers, name="mlp")
 
 
 def build_cnn(
@@ -111,7 +111,7 @@ def build_cnn(
         if dropout_place != "after_convolutions":
             layers.append(keras.layers.Dropout(dropout, name=f"dropout_{i}"))
     layers.append(keras.layers.Dense(10, activation="softmax", name="digit"))
-    return keras.Sequential(layers, name="convolutional_network")
+    return keras.Sequential(layers, name="cnn")
 
 
 def build_reader():

@@ -13,7 +13,7 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 400_000_000
 
 
-class BadPicture(ValueError):
+class BadPictureError(ValueError):
     """What was given cannot be read as a picture."""
 
 
@@ -51,12 +51,14 @@ def read_gray(image, side):
                 picture = _from_array(np.asarray(picture))
             picture = picture.convert("LA" if picture.has_transparency_data else "L")
             picture.thumbnail((side, side), Image.Resampling.HAMMING)
-    except (FileNotFoundError, BadPicture):
+    except (FileNotFoundError, BadPictureError):
         raise
     except Exception as error:  # Pillow's readers raise many kinds
         came = "something else" if isinstance(error, UnidentifiedImageError) else error
         names = ", ".join(FORMATS)
-        raise BadPicture(f"`image` must be a sound picture ({names}); received: {came}") from error
+        raise BadPictureError(
+            f"`image` must be a sound picture ({names}); received: {came}"
+        ) from error
     gray = np.asarray(picture, "float32") / 255
     if gray.ndim == 2:
         return gray
@@ -74,9 +76,11 @@ def _open(image):
             image = file.read(MAX_BYTES)
     if not isinstance(image, bytes):
         kind = type(image).__name__
-        raise BadPicture(f"`image` must be a path, bytes, a picture or an array; received {kind}")
+        raise BadPictureError(
+            f"`image` must be a path, bytes, a picture or an array; received {kind}"
+        )
     if image[4:8] == b"ftyp":
-        raise BadPicture(
+        raise BadPictureError(
             "`image` must not be HEIC, a phone's own format, nor a film: export it as JPEG, or "
             "set the phone's camera to 'Most compatible'"
         )
@@ -86,14 +90,14 @@ def _open(image):
 def _from_array(array):
     shape, kind = array.shape, array.dtype.kind
     if kind not in "buif" or array.ndim not in (2, 3) or shape[2:] not in ((), (1,), (3,), (4,)):
-        raise BadPicture(
+        raise BadPictureError(
             "`image` must be numbers of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4); "
             f"received {array.dtype} {shape}"
         )
     _check_size(shape[1], shape[0])
     low, high = array.min(), array.max()
     if not 0 <= low <= high <= 65535:  # NaN is not either
-        raise BadPicture(
+        raise BadPictureError(
             f"`image` must hold finite values from 0 to 1, 255 or 65535; received {low} to {high}"
         )
     full = min(full for full in (1, 255, 65535) if high <= full)
@@ -104,6 +108,6 @@ def _from_array(array):
 
 def _check_size(width, height):
     if not 0 < width * height <= MAX_PIXELS:
-        raise BadPicture(
+        raise BadPictureError(
             f"`image` must have 1 to {MAX_PIXELS:,} pixels; received {width} × {height}"
         )

@@ -83,7 +83,7 @@ def plot_digits(images, titles=None, *, n_cols=3):
 
 
 def plot_pixels(image, ax=None):
-    """Draw one digit with the grey level of each pixel written in it.
+    """Draw one digit with the gray level of each pixel written in it.
 
     Parameters
     ----------
@@ -100,10 +100,10 @@ def plot_pixels(image, ax=None):
 
 
 def plot_histogram(image, ax=None):
-    """Draw how often each grey level occurs in one image of uint8 pixels, on a log scale."""
+    """Draw how often each gray level occurs in one image of uint8 pixels, on a log scale."""
     ax = ax or plt.subplots()[1]
     ax.hist(np.ravel(image), bins=np.arange(0, 257, 16), color="0.4", edgecolor="white")
-    ax.set(xlabel="grey level", ylabel="pixels (log scale)", yscale="log", xlim=(0, 256))
+    ax.set(xlabel="gray level", ylabel="pixels (log scale)", yscale="log", xlim=(0, 256))
     ax.set_xticks(range(0, 257, 64))
     return ax
 

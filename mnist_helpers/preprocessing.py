@@ -6,7 +6,7 @@ N_CLASSES = 10
 
 
 def scale_pixels(images):
-    """Bring grey levels from 0..255 to 0..1.
+    """Bring gray levels from 0..255 to 0..1.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def scale_pixels(images):
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
-        came, advice = f"{images.dtype}", "Convert whole grey levels with images.astype('uint8')."
+        came, advice = f"{images.dtype}", "Convert whole gray levels with images.astype('uint8')."
         if images.dtype.kind == "f" and images.size and images.max() <= 1:
             came += f" from {images.min():g} to {images.max():g}"
             advice = "They are scaled already; dividing by 255 twice leaves them nearly black."

@@ -1,0 +1,1 @@
+"""The machinery around the notebooks: it runs, checks, packs and serves them."""

@@ -1,0 +1,329 @@
+"""Run, sweep, read, check and pack the notebooks of a course in reading handwritten digits."""
+
+# This module imports nothing but the standard library before a command starts. So `--help` works
+# where nothing else is installed, and the doctor can say there what is missing.
+import argparse
+import sys
+import warnings
+
+_REFUSED = 2
+# What a shell reports for a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+def main(arguments=None):
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        The words after the program's name. The default is the command line's.
+
+    Returns
+    -------
+    int
+        0 when all went well; 1 when a notebook failed or the doctor found something to mend; 2
+        when the command could not do what was asked; 130 when it was interrupted.
+    """
+    options = _build_parser().parse_args(arguments)
+    warnings.showwarning = _print_warning
+    try:
+        return options.command(options)
+    except ModuleNotFoundError as error:
+        _print_message(
+            f"{error.name} is missing: install the course with all it needs, "
+            "in its folder: pip install -e '.[course]'"
+        )
+        return _REFUSED
+    except (ValueError, OSError, RuntimeError) as error:
+        _print_message(error)
+        return _REFUSED
+    except KeyboardInterrupt:
+        # The terminal has just shown ^C: the message starts on a line of its own.
+        print(file=sys.stderr)
+        _print_message("interrupted; what was finished is kept")
+        return _INTERRUPTED
+
+
+def _print_message(message):
+    print(f"mnist-course: {message}", file=sys.stderr)
+
+
+def _print_warning(message, category, filename, lineno, file=None, line=None):
+    """Print a warning as a message of the program, without the line of code it comes from."""
+    _print_message(message)
+
+
+def _build_parser():
+    parser = argparse.ArgumentParser(prog="mnist-course", description=__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_sweep(commands)
+    _add_collect(commands)
+    _add_read(commands)
+    _add_doctor(commands)
+    _add_handout(commands)
+    _add_kit(commands)
+    return parser
+
+
+def _add_command(commands, name, about, command):
+    """Add a subcommand whose summary and description are the same; return its parser."""
+    parser = commands.add_parser(name, help=about, description=about)
+    parser.set_defaults(command=command)
+    return parser
+
+
+# --- run ---------------------------------------------------------------------------------------
+
+
+def _add_run(commands):
+    about = "run notebooks with other parameters, and make pages of them"
+    parser = _add_command(commands, "run", about, _run)
+    parser.add_argument(
+        "notebooks",
+        nargs="*",
+        metavar="NOTEBOOK",
+        help="a path, or a name in notebooks/ (default: all numbered ones there)",
+    )
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="name=value",
+        help="a parameter, for every notebook that runs: -p epochs=2 -p dropout=1e-1 "
+        "-p hidden_units=[64,32]; may be given several times",
+    )
+    parser.add_argument(
+        "--output",
+        default="results",
+        metavar="DIR",
+        help="where executed notebooks and pages go (default: results)",
+    )
+
+
+def _run(options):
+    try:
+        from mnist_course.run import command
+    except ImportError:
+        command = _old_run
+    return command(options)
+
+
+def _old_run(options):
+    from mnist_course.notebooks import summarize
+    from mnist_course.parameters import split_assignments
+    from mnist_course.run import run_notebooks
+
+    parameters = split_assignments("-p", options.parameters)
+    outcomes = run_notebooks(options.notebooks, parameters=parameters, output=options.output)
+    table = [("notebook", "seconds", "result", "digits"), *map(summarize, outcomes)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for notebook, seconds, *rest in table:
+        rest = "  ".join(f"{text:<{width}}" for text, width in zip(rest, widths[2:], strict=True))
+        print(f"{notebook:<{widths[0]}}  {seconds:>{widths[1]}}  {rest}".rstrip())
+    print(f"\nPages: {options.output}/index.html")
+    return int(any(outcome["error"] for outcome in outcomes))
+
+
+# --- sweep and collect -------------------------------------------------------------------------
+
+
+def _add_sweep(commands):
+    about = "run a notebook once for each point of a grid, on all cores or on a cluster"
+    parser = _add_command(commands, "sweep", about, _sweep)
+    _add_grid(parser)
+    _add_workers(parser)
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="where results go (default: results/sweep/NOTEBOOK)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything and list the runs, but start none",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="repeat the runs that failed before",
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="allow more than 1,000 runs",
+    )
+
+
+def _add_grid(parser):
+    parser.add_argument(
+        "notebook",
+        metavar="NOTEBOOK",
+        help="a path, or a name in notebooks/",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="name=values",
+        help="a parameter and its values, separated by commas: --set epochs=1,2 --set seed=0:5 "
+        "(that is 0 to 4) --set conv_filters=[30,15],[16,8]; all combinations are run",
+    )
+    parser.add_argument(
+        "--params",
+        metavar="FILE",
+        help="a YAML file with a grid, or a list of grids",
+    )
+
+
+def _add_workers(parser):
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="how many runs go on at once (default: as many as suit the cores)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of each run (default: as many as suit the cores)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="the longest that one run may take (default: no limit)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run on the Dask cluster with this scheduler",
+    )
+    parser.add_argument(
+        "--tls-ca-file",
+        metavar="FILE",
+        help="for --scheduler: the authority's certificate (PEM)",
+    )
+    parser.add_argument(
+        "--tls-cert",
+        metavar="FILE",
+        help="for --scheduler: your certificate (PEM)",
+    )
+    parser.add_argument(
+        "--tls-key",
+        metavar="FILE",
+        help="for --scheduler: your certificate's key (PEM)",
+    )
+
+
+def _sweep(options):
+    try:
+        from mnist_course.sweep.command import sweep_command
+    except ImportError:
+        from mnist_course.sweep.command import _sweep as sweep_command
+    return sweep_command(options)
+
+
+def _add_collect(commands):
+    about = "write runs.csv and the table of all runs in a sweep's folder, finished or not"
+    parser = _add_command(commands, "collect", about, _collect)
+    parser.add_argument(
+        "folder",
+        metavar="DIR",
+        help="where the sweep's results are",
+    )
+
+
+def _collect(options):
+    try:
+        from mnist_course.sweep.command import collect_command
+    except ImportError:
+        from mnist_course.sweep.command import _collect as collect_command
+    return collect_command(options)
+
+
+# --- read --------------------------------------------------------------------------------------
+
+
+def _add_read(commands):
+    about = "read your own digits: pictures of one digit each, drawn or photographed"
+    parser = _add_command(commands, "read", about, _read)
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="a picture file, such as a PNG or a JPEG",
+    )
+    parser.add_argument(
+        "--explain",
+        metavar="OUT.png",
+        help="draw there how each picture became the network's input, and what it was read as",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON, for programs",
+    )
+
+
+def _read(options):
+    try:
+        from mnist_course.read import command
+    except ImportError:
+        from mnist_course.read import _read as command
+    return command(options)
+
+
+# --- doctor, handout and kit -------------------------------------------------------------------
+
+
+def _add_doctor(commands):
+    about = "check that this computer is ready, and say how long each notebook will take"
+    parser = _add_command(commands, "doctor", about, _doctor)
+    parser.add_argument(
+        "--data",
+        default="",
+        metavar="DATA",
+        help="the digits to check: an mnist.npz, a folder with MNIST, or the word digits "
+        "(default: those that a notebook takes)",
+    )
+
+
+def _doctor(options):
+    from mnist_course.doctor import command
+
+    return command(options)
+
+
+def _add_handout(commands):
+    about = "write the notebooks for learners and for the instructor into dist/"
+    _add_command(commands, "handout", about, _handout)
+
+
+def _handout(options):
+    from mnist_course.handout import command
+
+    return command(options)
+
+
+def _add_kit(commands):
+    about = "build dist/kit, a folder that installs the course where no network is"
+    parser = _add_command(commands, "kit", about, _kit)
+    parser.add_argument(
+        "--install-dataset",
+        metavar="FILE",
+        help="build nothing; put this mnist.npz where the notebooks look for it",
+    )
+
+
+def _kit(options):
+    from mnist_course.kit import command
+
+    return command(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

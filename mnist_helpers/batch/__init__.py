@@ -1,1 +1,0 @@
-"""Many runs: what a run records, running notebooks from the command line, pages to read them."""

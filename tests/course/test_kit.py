@@ -1,0 +1,619 @@
+"""The kit: what is in it, what its scripts do, and that it works where no network is.
+
+The tests marked `kit` build it with all its wheels and install from it; `make test-kit` runs them.
+"""
+
+import html.parser
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from support.handouts import learner_faults, machine_names, names_found
+from support.project import ROOT
+
+from mnist_course import kit as kit_module
+from mnist_course.kit import (
+    copy_project,
+    download_wheels,
+    fill_page,
+    install_dataset,
+    make_kit,
+    pack_dataset,
+)
+from mnist_course.run import read_outcome
+from mnist_helpers.data import load_mnist
+
+KIT_FILES = ROOT / "mnist_course/kit_files"
+SCRIPTS = {path.name: path.read_text("utf-8") for path in KIT_FILES.iterdir()}
+VERSION = "{}.{}".format(*sys.version_info)
+HERE = f"{platform.system()} {platform.machine()}"
+
+
+# --- what is in it -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Return a kit as it is before its wheels and digits come."""
+    folder = tmp_path_factory.mktemp("files")
+    copy_project(folder)
+    fill_page(folder)
+    return folder
+
+
+def test_it_has_what_a_learner_needs_and_no_more(files):
+    assert sorted(path.name for path in files.iterdir()) == sorted(
+        ["mnist_helpers", "notebooks", "pyproject.toml", "requirements.lock", "LICENSE"]
+        + ["README.md", "made-for.txt", *SCRIPTS]
+    )
+    modules = {path.relative_to(ROOT) for path in (ROOT / "mnist_helpers").rglob("*.py")}
+    assert modules == {path.relative_to(files) for path in files.rglob("*.py")}
+    assert not [*files.rglob("__pycache__"), *files.rglob("*.pyc")]
+    assert (files / "made-for.txt").read_text() == f"{VERSION} {HERE}\n"
+
+
+def test_its_notebooks_are_the_learners(files):
+    notebooks = sorted(path.name for path in (files / "notebooks").iterdir())
+    assert notebooks == sorted(path.name for path in ROOT.glob("notebooks/[0-9]*.ipynb"))
+    for name in notebooks:
+        assert learner_faults(nbformat.read(files / "notebooks" / name, 4)) == []
+
+
+def test_nothing_in_it_names_this_machine(files):
+    names = machine_names()
+    for path in files.rglob("*"):
+        if path.is_file():
+            text = path.read_text("utf-8", errors="ignore")
+            assert names_found(text, names) == [], path.relative_to(files)
+
+
+def test_without_all_packages_there_is_no_kit(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(kit_module, "ROOT", tmp_path)
+    (tmp_path / "requirements.lock").write_text(f"no-such==1 --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(OSError, match="pip could not download what requirements.lock lists"):
+        download_wheels(tmp_path / "wheels")
+    assert "no-such" in capfd.readouterr().err
+
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / "older").touch()
+    monkeypatch.setattr(kit_module, "copy_project", lambda kit: (kit / "half").touch())
+    with pytest.raises(OSError, match="pip could not download"):
+        make_kit(tmp_path / "kit")
+    assert [path.name for path in (tmp_path / "kit").iterdir()] == ["older"]
+
+
+# --- the digits --------------------------------------------------------------------------------
+
+
+def test_a_kit_has_mnist_only_where_it_can_be_had(tmp_path, monkeypatch):
+    def nowhere(path):
+        raise FileNotFoundError("MNIST could not be had")
+
+    monkeypatch.setattr(kit_module, "load_mnist", nowhere)
+    for named in ("", "digits"):
+        monkeypatch.setenv("MNIST_HELPERS_DATA", named)
+        pack_dataset(tmp_path / "mnist.npz")
+    monkeypatch.setenv("MNIST_HELPERS_DATA", "no/such/mnist.npz")  # a person named it
+    with pytest.raises(FileNotFoundError):
+        pack_dataset(tmp_path / "mnist.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Return our cache's file, in a loader that takes only what holds the word good."""
+
+    def load(path):
+        if "good" not in Path(path).read_text():
+            raise ValueError(f"{path}: not MNIST")
+
+    monkeypatch.setattr(kit_module, "load_mnist", load)
+    monkeypatch.setattr(kit_module.pooch, "os_cache", lambda name: tmp_path / name)
+    return tmp_path / "mnist_helpers" / "mnist.npz"
+
+
+@pytest.mark.parametrize(
+    ("there", "ours", "kept"),
+    [
+        (None, "good", "good"),
+        ("good", "good, newer", "good"),
+        ("good", "bad", "good"),
+        ("bad", "good", "good"),
+        ("bad", "worse", "bad"),
+        (None, "bad", None),
+    ],
+)
+def test_good_digits_are_put_into_place_and_never_overwritten(cache, tmp_path, there, ours, kept):
+    if there:
+        cache.parent.mkdir()
+        cache.write_text(there)
+    (tmp_path / "kit.npz").write_text(ours)
+    if kept == "good":
+        install_dataset(tmp_path / "kit.npz")
+    else:
+        with pytest.raises(ValueError, match="kit.npz: not MNIST"):
+            install_dataset(tmp_path / "kit.npz")
+    assert (cache.read_text() if cache.exists() else None) == kept
+
+
+# --- the page ----------------------------------------------------------------------------------
+
+
+class Page(html.parser.HTMLParser):
+    """Collects what a page has: tags, attributes, and texts by the tag around them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.texts, self.around = [], {}, [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes |= {(tag, name): value for name, value in attributes}
+        self.around = tag
+
+    def handle_data(self, data):
+        self.texts.append((self.around, data))
+
+
+def page_faults(text):
+    page, faults = Page(text), []
+    levels = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
+    if page.attributes.get(("html", "lang")) != "en":
+        faults.append("no language")
+    if page.tags.count("title") != 1 or page.tags.count("main") != 1:
+        faults.append("not one title, or not one main part")
+    steps = [after - before for before, after in zip(levels, levels[1:], strict=False)]
+    if levels[:1] != [1] or levels.count(1) != 1 or max(steps, default=0) > 1:
+        faults.append(f"headings {levels}")
+    if {"script", "img", "iframe", "link"} & set(page.tags):
+        faults.append("it fetches or runs something")
+    if {name for _, name in page.attributes} & {"src", "href"}:
+        faults.append("it leads elsewhere")
+    if string.Template.pattern.search(text):
+        faults.append("a gap is not filled")
+    return faults
+
+
+def test_the_page_is_whole_and_accessible(files):
+    text = (files / "START-HERE.html").read_text("utf-8")
+    assert page_faults(text) == []
+    shown = " ".join(data for _, data in Page(text).texts)
+    size = re.search(r"this folder has (\d+) MB", shown)
+    assert f"{HERE} and Python {VERSION}" in shown and 0 < int(size[1]) < 20
+    assert "Digits: the 1,797 of scikit-learn, not MNIST." in " ".join(shown.split())
+    assert "not on macOS" in shown and "have not run this on Windows" in shown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (' lang="en"', "", "no language"),
+        ("<h2>", "<h3>", "headings"),
+        ("<main>", "", "main part"),
+        ("</main>", "<script></script></main>", "fetches or runs"),
+        ("</main>", '<a href="https://example.org">x</a></main>', "elsewhere"),
+        ("</main>", "$size</main>", "a gap"),
+    ],
+)
+def test_a_fault_in_the_page_is_seen(files, old, new, fault):
+    text = (files / "START-HERE.html").read_text("utf-8")
+    assert old in text and fault in "\n".join(page_faults(text.replace(old, new)))
+
+
+def test_the_page_names_the_digits(tmp_path):
+    shutil.copy(KIT_FILES / "START-HERE.html", tmp_path)
+    (tmp_path / "mnist.npz").write_bytes(bytes(2_000_000))
+    assert fill_page(tmp_path) == 2
+    text = (tmp_path / "START-HERE.html").read_text("utf-8")
+    assert "<strong>Digits:</strong> MNIST.</p>" in text and "this folder has 2 MB" in text
+
+
+def test_every_script_that_is_named_exists_and_every_failure_has_its_advice():
+    page = SCRIPTS["START-HERE.html"]
+    assert re.findall(r"<pre><code>(?:sh|powershell .+ -File) (.+?)</code>", page) == [
+        *("install", "start", "install.ps1", "start.ps1")
+    ]
+    for name, text in SCRIPTS.items():
+        named = re.findall(r"(?:\bsh|-File) (start|install)(\.ps1)?", text)
+        assert named and {"".join(parts) for parts in named} <= set(SCRIPTS), name
+    for title in (
+        *("is needed and", "This kit was made for", "No environment could be made here"),
+        *("A file in wheels", "The digits could not be put into place", "start with MEND"),
+    ):
+        assert title in page.replace("starts", "start"), title
+        assert title in SCRIPTS["install"] and title in SCRIPTS["install.ps1"], title
+
+
+# --- the scripts -------------------------------------------------------------------------------
+
+
+def pip_commands(text):
+    return re.findall(r"python -m (pip install .+?)(?: &&| \|\| \{)?$", text, re.MULTILINE)
+
+
+def lab_options(text):
+    return set(re.findall(r"(--\w+\.\w+)=", text))
+
+
+def test_the_scripts_for_posix_and_windows_do_the_same():
+    posix, windows = SCRIPTS["install"], SCRIPTS["install.ps1"]
+    assert pip_commands(posix) == pip_commands(windows) and len(pip_commands(posix)) == 2
+    for command in pip_commands(posix):
+        assert "--no-index" in command and "--isolated" in command
+    for text in (posix, windows):
+        steps = ["made-for.txt", "-m venv .venv", "pip install", "--install-dataset", "doctor"]
+        places = [text.index(step) for step in steps]
+        assert places == sorted(places)
+
+
+def test_jupyterlab_starts_as_make_starts_it():
+    rule = re.search(r"^lab:.+?\n\n", (ROOT / "Makefile").read_text("utf-8"), re.M | re.S)[0]
+    assert {"--ServerApp.ip", "--ServerApp.root_dir"} <= lab_options(rule)
+    for name in ("start", "start.ps1"):
+        assert lab_options(SCRIPTS[name]) == lab_options(rule), name
+        assert "JUPYTER_PREFER_ENV_PATH" in SCRIPTS[name]
+
+
+def test_windows_reads_its_scripts_in_any_encoding():
+    assert SCRIPTS["install.ps1"].isascii() and SCRIPTS["start.ps1"].isascii()
+
+
+needs_sh = pytest.mark.skipif(
+    not shutil.which("sh") and os.environ.get("CI") != "true", reason="there is no sh here"
+)
+
+# It is Python 3.99, notes what it is asked, and makes environments whose Python is a copy of it.
+PRETENDER = """\
+#!/bin/sh
+case "$*" in
+  *version_info*) echo "${VERSION:-3.99}"; exit ;;
+  *ensurepip*) exit ${NO_VENV:-0} ;;
+  "-c ") exit ;;
+esac
+echo "$*" >> calls
+case "$*" in
+  "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python; exit ${VENV_FAILS:-0} ;;
+  *requirements.lock)
+    case "${PIP:-well}" in
+      hashes) echo "THESE PACKAGES DO NOT MATCH THE HASHES FROM" > install.log; exit 1 ;;
+      full) echo "No space left on device" >&2; exit 1 ;;
+      killed) kill -9 $PPID ;;
+    esac ;;
+  *install-dataset*) exit ${NO_DIGITS:-0} ;;
+  *doctor) exit ${ILL:-0} ;;
+esac
+"""
+INSTALL_DATASET = "mnist_course kit --install-dataset mnist.npz"
+CALLS = ["venv .venv", "requirements.lock", ".", "mnist_course doctor"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a kit's folder, with a space in its name, and beside it a Python that pretends."""
+    folder = tmp_path / "a kit"
+    shutil.copytree(KIT_FILES, folder)
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "01 a.ipynb").write_text("new")
+    (folder / "made-for.txt").write_text(f"3.99 {HERE}\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3.99").write_text(PRETENDER)
+    (tmp_path / "bin" / "python3.99").chmod(0o755)
+    return folder
+
+
+def script(folder, name, *arguments, cwd=None, **settings):
+    environment = os.environ | {"PATH": f"{folder.parent}/bin:{os.environ['PATH']}"} | settings
+    command = ["sh", folder / name, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def calls(folder):
+    """Return, in short, what the pretending Python was asked since the last time."""
+    asked = (folder / "calls").read_text().splitlines() if (folder / "calls").exists() else []
+    (folder / "calls").unlink(missing_ok=True)
+    return [re.sub(r"^-m |pip install .*(-r|-e) ", "", line) for line in asked]
+
+
+@needs_sh
+@pytest.mark.parametrize("name", ["install", "start"])
+def test_the_shell_understands_its_scripts(name):
+    run = subprocess.run(["sh", "-n", KIT_FILES / name], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@needs_sh
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"made": f"3.98 {HERE}"}, 'Python 3.98 is needed and was not found, and "python3'),
+        ({"made": "3.99 Windows AMD64"}, f"made for Windows AMD64 and this computer is {HERE}:"),
+        ({"VERSION": "3.9"}, "Python 3.99 is needed and was not found"),
+        ({"NO_VENV": "1"}, "apt install python3.99-venv"),
+    ],
+)
+def test_a_computer_that_will_not_do_gets_one_sentence(folder, settings, words):
+    if made := settings.pop("made", None):
+        (folder / "made-for.txt").write_text(f"{made}\n")
+    run = script(folder, "install", **settings)
+    assert run.returncode == 1 and run.stdout == ""
+    (sentence,) = run.stderr.splitlines()
+    assert words in sentence
+    assert calls(folder) == [] and not (folder / ".venv").exists()
+
+
+@needs_sh
+def test_it_installs_in_order_and_is_quick_the_second_time(folder):
+    run = script(folder, "install", cwd=folder)
+    assert run.returncode == 0 and run.stderr == ""
+    assert run.stdout.splitlines()[-1] == "Ready. To open the notebooks: sh start"
+    assert calls(folder) == CALLS
+    assert script(folder, "install", cwd="/").returncode == 0
+    assert calls(folder) == CALLS[1:]
+
+    (folder / "mnist.npz").touch()
+    assert script(folder, "install").returncode == 0
+    assert calls(folder) == [*CALLS[1:3], INSTALL_DATASET, CALLS[3]]
+
+
+@needs_sh
+def test_what_is_half_done_or_moved_is_made_anew(folder):
+    assert script(folder, "install", PIP="killed").returncode != 0
+    assert calls(folder) == CALLS[:2]
+    assert script(folder, "start").returncode == 1
+    assert script(folder, "install").returncode == 0
+    assert calls(folder) == CALLS
+
+    assert script(folder, "install", PIP="killed").returncode != 0  # in a later one
+    calls(folder)
+    assert script(folder, "install").returncode == 0
+    assert calls(folder) == CALLS
+
+    moved = folder.rename(folder.with_name("elsewhere"))
+    assert script(moved, "install").returncode == 0
+    assert calls(moved) == CALLS
+    (moved / ".venv/bin/python").unlink()
+    assert script(moved, "install").returncode == 0
+    assert calls(moved) == CALLS
+
+
+@needs_sh
+@pytest.mark.parametrize(
+    ("settings", "last", "words"),
+    [
+        ({"VENV_FAILS": "1"}, "venv .venv", "onto the computer's own disk"),
+        ({"PIP": "hashes"}, "requirements.lock", "A file in wheels/ is damaged"),
+        ({"PIP": "full"}, "requirements.lock", "for the reason above: START-HERE.html says"),
+        (
+            {"NO_DIGITS": "1"},
+            "mnist_course kit --install-dataset mnist.npz",
+            "digits could not be put",
+        ),
+        ({"ILL": "1"}, "mnist_course doctor", "the lines that start with MEND"),
+    ],
+)
+def test_the_first_failure_stops_it_with_a_sentence(folder, settings, last, words):
+    (folder / "mnist.npz").touch()
+    run = script(folder, "install", **settings)
+    assert run.returncode == 1
+    assert words in run.stderr.splitlines()[-1] and "Ready" not in run.stdout
+    assert calls(folder)[-1] == last
+
+
+@needs_sh
+def test_start_opens_copies_that_are_never_overwritten(folder):
+    run = script(folder, "start")
+    assert (
+        run.returncode == 1
+        and run.stderr == "Nothing is installed here yet: run sh install first.\n"
+    )
+    assert not (folder / "work").exists()
+    script(folder, "install")
+    calls(folder)
+    assert script(folder, "start", "--no-browser", cwd="/").returncode == 0
+    (asked,) = calls(folder)
+    assert asked.startswith("jupyterlab ") and asked.endswith(" --no-browser")
+    assert f"--ServerApp.root_dir={folder}/work" in asked
+    assert (folder / "work/01 a.ipynb").read_text() == "new"
+
+    (folder / "work/01 a.ipynb").write_text("mine")
+    (folder / "notebooks/02 b.ipynb").write_text("new")
+    script(folder, "start")
+    assert (folder / "work/01 a.ipynb").read_text() == "mine"
+    assert (folder / "work/02 b.ipynb").read_text() == "new"
+
+
+# --- the whole kit, with no network ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Build the kit, with all wheels, from the package index."""
+    target = tmp_path_factory.mktemp("dist") / "kit"
+    size = make_kit(target)
+    yield target, size
+    shutil.rmtree(target)
+
+
+def without_network():
+    """Return a command's prefix: no network, and nothing but the home folder can be written.
+
+    Where the system gives no such thing, it is empty.
+    """
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return []
+    missing = [tool for tool in ("unshare", "ip", "mount") if not shutil.which(tool)]
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"missing on this system: {', '.join(missing)}")
+    steps = [
+        *("ip link set lo up", 'mount --bind "$HOME" "$HOME"', "mount -o remount,bind,ro /"),
+        *('cd "$PWD"', 'exec "$@"'),
+    ]
+    prefix = ["unshare", "--net", "--mount", "sh", "-c", " && ".join(steps), "sh"]
+    if missing or subprocess.run([*prefix, "true"], env=os.environ | {"HOME": "/proc"}).returncode:
+        return []
+    return prefix
+
+
+class Computer:
+    """A computer that has never seen the tutorial and has no network; it ends with the tests."""
+
+    def __init__(self, home):
+        self.home, self.prefix = home, without_network()
+        foreign = ("PIP_", "MNIST_HELPERS_", "XDG_", "KERAS_", "JUPYTER_", "PYTHON", "TF_")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+        path = f"{Path(sys._base_executable).parent}:{os.environ['PATH']}"
+        self.environment = kept | {"HOME": str(home), "PATH": path}
+        if not self.prefix:
+            closed = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
+            self.environment |= closed | {"no_proxy": "127.0.0.1,localhost"}
+
+    def run(self, folder, *command, seconds=900):
+        return subprocess.run(
+            [*self.prefix, *command],
+            cwd=folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+
+
+@pytest.fixture(scope="module")
+def computer(tmp_path_factory):
+    home = tmp_path_factory.mktemp("a home")
+    yield Computer(home)
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def installed(whole, computer):
+    """Install from a copy of the kit; return the copy's folder, and what was said."""
+    folder = computer.home / "class room" / "the kit"
+    shutil.copytree(whole[0], folder)
+    return folder, computer.run(folder, "sh", "install")
+
+
+def python(computer, folder, *arguments, **options):
+    return computer.run(folder, ".venv/bin/python", *arguments, **options)
+
+
+def has_mnist():
+    try:
+        load_mnist("mnist")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@pytest.mark.kit
+def test_the_whole_kit_fits_on_a_stick(whole):
+    folder, size = whole
+    print(f"the kit has {size} MB")
+    assert 500 < size < 1500
+    assert page_faults((folder / "START-HERE.html").read_text("utf-8")) == []
+    assert all(path.suffix == ".whl" for path in (folder / "wheels").iterdir())
+    assert (folder / "mnist.npz").exists() == has_mnist()
+
+
+@pytest.mark.kit
+def test_the_computer_has_no_network(computer):
+    if not computer.prefix:
+        pytest.skip("this system gives no network of one's own; every index is disabled instead")
+    devices = computer.run("/", "cat", "/proc/net/dev").stdout.splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in devices] == ["lo"]
+    assert computer.run(ROOT, "touch", "x").returncode != 0
+    assert computer.run(computer.home, "touch", "x").returncode == 0
+
+
+@pytest.mark.kit
+def test_it_installs_and_the_doctor_is_content(installed, computer):
+    folder, run = installed
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.splitlines()[-1] == "Ready. To open the notebooks: sh start"
+    doctor = python(computer, folder, "-m", "mnist_course", "doctor")
+    assert doctor.returncode == 0 and "MEND" not in doctor.stdout, doctor.stdout + doctor.stderr
+    name = "MNIST" if has_mnist() else "bundled digits"
+    assert re.search(rf"Digits: {name}: [\d,]+ training", doctor.stdout), doctor.stdout
+    assert list((folder / ".venv").rglob("keras/**/*.pyc"))  # else it starts slowly
+    assert list((folder / ".venv/etc").rglob("default_setting_overrides.json"))  # asks no news
+
+
+@pytest.mark.kit
+def test_notebooks_run_to_their_ends(installed, computer):
+    folder, _ = installed
+    names = ["01_dense_network", "02_convolutional_network"]
+    run = python(computer, folder, "-m", "mnist_course", "run", *names, "-p", "epochs=1")
+    assert run.returncode == 0, run.stdout + run.stderr
+    for name in names:
+        outcome = read_outcome(folder / "results" / f"{name}.ipynb")
+        assert outcome["error"] is None
+        digits = outcome["record"]["digits"]["name"]
+        assert digits == ("MNIST" if has_mnist() else "bundled digits")
+
+
+SERVE = """
+import json, subprocess, sys, time, urllib.request
+options = ["--no-browser", "--allow-root", "--IdentityProvider.token=word"]
+server = subprocess.Popen(["sh", "start", *options, f"--ServerApp.port={sys.argv[1]}"])
+try:
+    for _ in range(240):
+        try:
+            url = f"http://127.0.0.1:{sys.argv[1]}/api/contents?token=word"
+            print(urllib.request.urlopen(url).read().decode())
+            break
+        except OSError:
+            time.sleep(0.5)
+finally:
+    server.terminate()
+    server.wait()
+"""
+
+
+@pytest.mark.kit
+def test_jupyterlab_opens_the_learners_copies(installed, computer):
+    folder, _ = installed
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    run = python(computer, folder, "-c", SERVE, str(port), seconds=200)
+    listed = {item["name"] for item in json.loads(run.stdout)["content"]}
+    assert listed == {path.name for path in (folder / "notebooks").iterdir()}
+
+
+@pytest.mark.kit
+def test_a_second_installation_keeps_what_is_there(installed, computer):
+    folder, _ = installed
+    (folder / "work").mkdir(exist_ok=True)
+    (folder / "work" / "mine.txt").write_text("mine")
+    made = (folder / ".venv/pyvenv.cfg").stat().st_mtime_ns
+    run = computer.run(folder, "sh", "install")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (folder / ".venv/pyvenv.cfg").stat().st_mtime_ns == made
+    assert (folder / "work" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.kit
+def test_a_damaged_wheel_is_refused(whole, computer):
+    folder = computer.home / "damaged"
+    shutil.copytree(whole[0], folder)
+    (wheel,) = (folder / "wheels").glob("zict-*.whl")
+    content = bytearray(wheel.read_bytes())
+    content[len(content) // 2] ^= 1
+    wheel.write_bytes(content)
+    run = computer.run(folder, "sh", "install")
+    assert run.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in run.stderr and wheel.name in run.stderr
+    assert run.stderr.splitlines()[-1].startswith("A file in wheels/ is damaged")
+    assert not list((folder / ".venv").rglob("numpy"))
+    assert computer.run(folder, "sh", "start").returncode == 1

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from mnist_helpers import evaluation
+
+LABELS = np.array([0, 1, 1, 2, 9])
+PREDICTED = np.array([0, 1, 7, 2, 4])
+
+
+class Stub:
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def predict(self, inputs, **options):
+        return np.asarray(self.outputs)
+
+
+def test_a_digit_is_read_where_the_probability_is_largest():
+    outputs = np.eye(10)[[3, 0]] * 0.7 + 0.03
+    digits, probabilities = evaluation.predict_digits(Stub(outputs), np.zeros((2, 784)))
+    assert digits.tolist() == [3, 0]
+    np.testing.assert_array_equal(probabilities, outputs)
+
+
+@pytest.mark.parametrize("shape", [(2, 9), (2,), (2, 10, 1)])
+def test_a_model_without_ten_outputs_is_refused(shape):
+    with pytest.raises(ValueError, match=r"must give shape \(n, 10\)"):
+        evaluation.predict_digits(Stub(np.zeros(shape)), np.zeros((2, 784)))
+
+
+def test_correct_and_incorrect_are_all_of_them():
+    correct, incorrect = evaluation.correct_and_incorrect_indices(LABELS, PREDICTED)
+    assert correct.tolist() == [0, 1, 3]
+    assert incorrect.tolist() == [2, 4]
+
+
+def test_one_hot_labels_are_refused_with_the_cure():
+    with pytest.raises(ValueError, match="argmax"):
+        evaluation.correct_and_incorrect_indices(np.eye(10), PREDICTED)
+    with pytest.raises(ValueError, match="argmax"):
+        evaluation.correct_and_incorrect_indices(LABELS, np.eye(10)[:5])
+
+
+def test_the_interval_agrees_with_the_formula():
+    n_right, n, z = 9822, 10_000, 1.959964
+    p = n_right / n
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    np.testing.assert_allclose(
+        evaluation.accuracy_interval(n_right, n), (middle - half, middle + half), rtol=1e-5
+    )
+
+
+def test_the_interval_stays_between_0_and_1():
+    assert evaluation.accuracy_interval(5, 5)[1] == 1
+    assert evaluation.accuracy_interval(0, 5)[0] == 0
+
+
+@pytest.mark.parametrize("counts", [(6, 5), (-1, 5), (0, 0)])
+def test_impossible_counts_are_refused(counts):
+    with pytest.raises(ValueError, match="0 <= n_right <= n"):
+        evaluation.accuracy_interval(*counts)

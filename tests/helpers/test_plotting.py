@@ -1,0 +1,198 @@
+import subprocess
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix
+
+from mnist_helpers import models, plotting
+
+
+@pytest.fixture(autouse=True)
+def clean_figures():
+    with plt.style.context("mnist_helpers.style"):
+        yield
+    plt.close("all")
+
+
+RNG = np.random.default_rng(0)
+DIGITS = RNG.integers(0, 256, (7, 28, 28), dtype="uint8")
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_every_image_is_drawn_and_spare_axes_are_hidden():
+    axes = plotting.plot_digits(DIGITS, list("abcdefg"), n_cols=3)
+    assert axes.shape == (3, 3)
+    drawn = [ax for ax in axes.flat if ax.images]
+    assert len(drawn) == 7
+    assert [ax.get_title() for ax in drawn] == list("abcdefg")
+    for ax, image in zip(drawn, DIGITS, strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image)
+    assert not any(ax.axison for ax in axes.flat)
+
+
+@pytest.mark.parametrize("shape", [(7, 784), (7, 28, 28, 1)])
+def test_vectors_and_channels_are_drawn_as_pictures(shape):
+    axes = plotting.plot_digits(DIGITS.reshape(shape))
+    np.testing.assert_array_equal(axes[0, 1].images[0].get_array(), DIGITS[1])
+
+
+def test_all_digits_share_the_range_of_their_type():
+    dark = np.full((2, 28, 28), 9, dtype="uint8")
+    assert plotting.plot_digits(dark)[0, 0].images[0].get_clim() == (0, 255)
+    assert plotting.plot_digits(dark / 255)[0, 0].images[0].get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize("images", [np.zeros((0, 28, 28)), np.zeros((2, 10, 10))])
+def test_what_is_no_digit_is_refused(images):
+    with pytest.raises(ValueError, match="28×28"):
+        plotting.plot_digits(images)
+
+
+def test_titles_must_be_as_many_as_images():
+    with pytest.raises(ValueError, match="7 images.*received 2"):
+        plotting.plot_digits(DIGITS, ["a", "b"])
+
+
+def test_each_pixel_has_its_number():
+    ax = plotting.plot_pixels(DIGITS[0])
+    assert texts(ax) == [str(value) for value in DIGITS[0].ravel()]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("column", "row")
+    bright = ax.texts[int(DIGITS[0].argmax())]
+    assert bright.get_color() == "black"
+
+
+def test_the_histogram_counts_every_pixel():
+    ax = plotting.plot_histogram(DIGITS[0])
+    assert sum(bar.get_height() for bar in ax.patches) == 784
+    assert ax.get_yscale() == "log"
+    assert "gray level" in ax.get_xlabel()
+
+
+def test_class_counts_show_every_digit_also_a_missing_one():
+    ax = plotting.plot_class_counts(np.array([1, 1, 3]))
+    assert [bar.get_height() for bar in ax.patches] == [0, 2, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert texts(ax)[1] == "2"
+
+
+HISTORY = {
+    "accuracy": [0.9, 0.95, 0.97],
+    "loss": [0.4, 0.2, 0.1],
+    "val_accuracy": [0.93, 0.95, 0.96],
+    "val_loss": [0.3, 0.2, 0.25],
+}
+
+
+def test_curves_are_drawn_by_epoch_and_named():
+    accuracy, loss = plotting.plot_history(HISTORY)
+    assert (accuracy.get_ylabel(), loss.get_ylabel()) == ("accuracy", "loss")
+    training, validation = loss.lines
+    assert training.get_xdata().tolist() == [1, 2, 3]
+    assert list(training.get_ydata()) == HISTORY["loss"]
+    assert list(validation.get_ydata()) == HISTORY["val_loss"]
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
+    assert training.get_linestyle() != validation.get_linestyle()  # told apart without color
+
+
+def test_curves_without_validation():
+    alone = {name: HISTORY[name] for name in ("accuracy", "loss")}
+    assert [len(ax.lines) for ax in plotting.plot_history(alone)] == [1, 1]
+    assert "validation" not in plotting.history_in_words(alone)
+
+
+def test_the_words_for_the_curves_carry_the_numbers():
+    words = plotting.history_in_words(HISTORY)
+    assert "1 to 3" in words
+    assert "training loss goes from 0.4000 to 0.1000" in words
+    assert "validation accuracy goes from 0.9300 to 0.9600" in words
+
+
+def test_the_diagram_names_every_layer_with_shape_and_parameters():
+    ax = plotting.plot_network(models.build_cnn())
+    words = texts(ax)
+    assert "Conv\n24×24×30\n780" in words
+    assert "MaxPool\n5×5×15\n–" in words
+    assert "Dropout\n5×5×15\nrate 0.2" in words
+    assert "Dense\n128\n48,128" in words
+    assert len(words) == 11  # the input, nine layers, and the names of the three lines
+    assert "59,933" in ax.get_title()
+
+
+def test_the_diagram_of_the_dense_network():
+    ax = plotting.plot_network(models.build_mlp([32, 16], 0.5))
+    assert "Dense\n32\n25,120" in texts(ax)
+    assert "Dropout\n16\nrate 0.5" in texts(ax)
+    hollow = [(c.get_facecolors()[:, :3] == 1).all(axis=1).sum() for c in ax.collections]
+    assert hollow == [0, 0, 5, 0, 5, 0]  # half of the ten circles drawn for each dropout
+
+
+def test_predictions_are_titled_with_both_digits():
+    axes = plotting.plot_predictions(DIGITS[:2], [3, 5], [3, 8])
+    assert [ax.get_title() for ax in axes.flat[:2]] == ["read 3, is 3", "read 8, is 5"]
+
+
+def test_confusion_shows_every_count_and_no_nan_for_an_empty_row():
+    counts = confusion_matrix([1, 1, 1], [1, 1, 7], labels=range(10))
+    ax = plotting.plot_confusion(counts)
+    assert texts(ax)[11] == "2" and texts(ax)[17] == "1"
+    shades = np.asarray(ax.images[0].get_array())
+    assert np.isfinite(shades).all()
+    assert shades[1, 7] == shades.max() and shades[1, 1] == 0
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted digit", "true digit")
+    assert ax.texts[17].get_color() == "white"
+
+
+def test_probabilities_mark_the_true_digit_without_color():
+    ax = plotting.plot_probabilities(np.full(10, 0.1), 4)
+    assert [bool(bar.get_hatch()) for bar in ax.patches] == [digit == 4 for digit in range(10)]
+    assert ax.patches[0].get_height() == pytest.approx(0.1)
+
+
+def test_axes_given_are_the_axes_drawn_on():
+    mine = plt.subplots()[1]
+    assert plotting.plot_histogram(DIGITS[0], mine) is mine
+    assert plotting.plot_class_counts([1], mine) is mine
+    assert len(plt.get_fignums()) == 1
+
+
+ALT = "A histogram with one bar for each of sixteen ranges of gray levels."
+
+
+def test_a_shown_figure_carries_its_words(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **kw: shown.append((a, kw)))
+    plotting.show(plotting.plot_histogram(DIGITS[0]), ALT)
+    ((data,), options) = shown[0]
+    assert data["text/plain"] == ALT
+    assert options["metadata"]["image/png"]["alt"] == ALT
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("alt", ["", "a histogram", " " * 60])
+def test_words_that_say_nothing_are_refused(alt):
+    with pytest.raises(ValueError, match="`alt` must say"):
+        plotting.show(plotting.plot_histogram(DIGITS[0]), alt)
+
+
+def test_loading_and_drawing_digits_needs_no_keras():
+    code = """
+import sys
+from mnist_helpers import evaluation, plotting, preprocessing
+from mnist_helpers.data import load_mnist
+(images, labels), _ = load_mnist("digits")
+plotting.plot_digits(images[:9], labels[:9])
+plotting.plot_pixels(images[0])
+plotting.plot_class_counts(labels)
+preprocessing.to_vectors(preprocessing.scale_pixels(images))
+print(sorted({"keras", "tensorflow"} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stderr

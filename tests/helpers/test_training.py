@@ -1,0 +1,147 @@
+import re
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+
+from mnist_helpers import training
+
+
+@pytest.mark.parametrize(
+    ("epochs", "n_images", "expected"),
+    [(5, 54_000, 5), (5, 1_350, 200), (20, 1_350, 800), (5, 60_000, 5), (1, 100_000, 1)],
+)
+def test_few_images_get_as_many_updates_as_many(epochs, n_images, expected):
+    assert training.scale_epochs(epochs, n_images) == expected
+
+
+def test_no_images_are_refused():
+    with pytest.raises(ValueError, match="received 0"):
+        training.scale_epochs(5, 0)
+
+
+def small_fit(**options):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).random((64, 8), dtype="float32")
+    y = keras.utils.to_categorical(np.arange(64) % 2)
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, activation="softmax")])
+    model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    return model.fit(x, y, batch_size=16, verbose=0, callbacks=[training.LivePlot()], **options)
+
+
+def test_outside_a_notebook_each_epoch_is_one_plain_line(capsys):
+    history = small_fit(epochs=3, validation_split=0.25).history
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("epoch 3/3  ")
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert f" {name} {history[name][2]:.4f}" in lines[2]
+    assert re.search(r"\d\.\d s$", lines[2])
+
+
+NOTEBOOK = """
+from mnist_helpers import silence_stderr
+with silence_stderr():
+    import keras
+import numpy as np
+from mnist_helpers import training
+x, y = np.ones((64, 8), dtype="float32"), keras.utils.to_categorical(np.arange(64) % 2)
+model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, activation="softmax")])
+model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+options = {"epochs": 4, "batch_size": 4, "validation_split": 0.25, "verbose": 0}
+history = model.fit(x, y, callbacks=[training.LivePlot()], **options)
+"""
+
+
+@pytest.fixture(scope="module")
+def stored():
+    """What a training leaves in a notebook, and every message it sent on the way."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
+    updates = []
+
+    class Watching(NotebookClient):
+        def process_message(self, msg, *args, **kwargs):
+            if msg["msg_type"] == "update_display_data":
+                updates.append(msg["content"]["data"])
+            return super().process_message(msg, *args, **kwargs)
+
+    Watching(notebook, timeout=120).execute()
+    return notebook.cells[0].outputs, updates
+
+
+def test_in_a_notebook_one_line_and_one_figure_stay(stored):
+    line, figure = stored[0]
+    assert re.fullmatch(r"4 epochs in \d+ s", line.data["text/plain"])
+    assert "text/html" not in line.data
+    assert figure.data["text/plain"].startswith("Curves by epoch, 1 to 4:")
+    assert figure.metadata["image/png"]["alt"] == figure.data["text/plain"]
+    assert len(str(stored[0])) < 100_000
+
+
+def test_while_it_runs_there_is_a_bar_with_the_seconds_left(stored):
+    bars = [data["text/html"] for data in stored[1] if "text/html" in data]
+    assert bars
+    assert all("<progress" in bar and re.search(r"about \d+ s left", bar) for bar in bars)
+
+
+def test_the_figure_is_updated_in_place(stored):
+    figures = [data for data in stored[1] if "image/png" in data]
+    assert len(figures) >= 2  # one while it ran, one at the end
+
+
+# --- the rate, and varied digits ---------------------------------------------------------------
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_zero():
+    rate = training.OneCycle(peak_learning_rate=0.02, n_steps=100, warmup_fraction=0.3)
+    rates = [float(rate(step)) for step in range(121)]
+    assert rates[0] == pytest.approx(0.02 / 25)
+    assert np.argmax(rates) == 30 and rates[30] == pytest.approx(0.02)
+    assert np.allclose(np.diff(rates[:31]), 0.96 * 0.02 / 30, atol=1e-7)
+    assert np.allclose(np.diff(rates[30:101]), -0.02 / 70, atol=1e-7)
+    assert np.allclose(rates[100:], 0, atol=1e-8) and min(rates) >= 0
+
+
+def test_the_rate_is_rebuilt_from_its_config():
+    rate = training.OneCycle(0.02, 100, warmup_fraction=0.4)
+    again = training.OneCycle.from_config(rate.get_config())
+    assert [float(again(step)) for step in (0, 40, 70)] == [
+        float(rate(step)) for step in (0, 40, 70)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("peak", "n_steps", "warmup"),
+    [(0, 10, 0.3), (0.1, 0, 0.3), (0.1, 10, 0), (0.1, 10, 1)],
+)
+def test_a_rate_that_cannot_be_is_refused(peak, n_steps, warmup):
+    message = f"need peak_learning_rate > 0.*received {peak}, {n_steps} and {warmup}"
+    with pytest.raises(ValueError, match=message):
+        training.OneCycle(peak, n_steps, warmup)
+
+
+def test_one_call_for_many_updates_where_it_pays(monkeypatch):
+    for backend in ("torch", "jax"):
+        monkeypatch.setattr(keras.config, "backend", lambda name=backend: name)
+        assert training.steps_per_execution(100) == 1
+    monkeypatch.setattr(keras.config, "backend", lambda: "tensorflow")
+    assert training.steps_per_execution(100) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("flags\t\t: fpu avx512_bf16 sse\n", True),
+        ("Features\t: fp asimd bf16 sve\n", True),
+        ("flags\t\t: fpu avx512_fp16 sse\n", False),
+        (None, False),
+    ],
+)
+def test_bfloat16_is_looked_for_among_the_processor_s_flags(text, has, tmp_path, monkeypatch):
+    flags = tmp_path / "cpuinfo"
+    if text is not None:
+        flags.write_text(text)
+    monkeypatch.setattr(training, "Path", lambda name: flags)
+    assert training.has_bfloat16() is has
