@@ -122,7 +122,7 @@ def test_the_diagram_names_every_layer_with_shape_and_parameters():
     assert "Dropout\n5×5×15\nrate 0.2" in words
     assert "Dense\n128\n48,128" in words
     assert len(words) == 11  # the input, nine layers, and the names of the three lines
-    assert "59,933" in ax.get_title()
+    assert ax.get_title() == "CNN: 59,933 parameters"
 
 
 def test_the_diagram_of_the_dense_network():
