@@ -1,6 +1,9 @@
-"""Whether this computer is ready for the course: one line for each thing that must be right."""
+"""The command ``doctor``: it tells whether this computer is ready for the course."""
 
+# The doctor must start where packages are missing, for it is the one to say so. That is why what
+# does not come with Python is imported inside the functions.
 import json
+import math
 import os
 import shlex
 import shutil
@@ -8,216 +11,514 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from mnist_helpers import in_notebook
+PROJECT = Path(__file__).parents[1]
+PACKAGE = "mnist-helpers"
+EXTRA = "course"
+BYTES_PER_MB = 1e6
 
-_PROJECT, _PACKAGE = Path(__file__).parents[1], "mnist-helpers"
-_LOCK = next(_PROJECT.glob("requirements.lock"), None)
+# The training that is timed: notebook 01's network on 6,400 images, so 50 updates in each epoch.
+BATCH_SIZE = 128
+N_IMAGES = 1280
+N_COPIES = 5
+UPDATES_PER_EPOCH = N_IMAGES * N_COPIES // BATCH_SIZE
+SECONDS_OF_TRAINING = 1
+
+# TensorFlow may take minutes to start right after it was installed.
+SECONDS_TO_WAIT = 300
+FAULTS_TO_NAME = 3
 
 
-def check_environment(data=""):
-    """Check this computer: print a line for each thing that must be right.
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check says.
 
-    It begins with OK; with NOTE, when all works and there is something to know; or with MEND, and
-    then it ends with what mends it. Returns a dict with ``lines_to_mend``, ``updates_per_second``
-    of a small training (or None), and the ``data`` to go on with, for ``load_mnist``.
+    Attributes
+    ----------
+    status : str
+        ``"OK"``; ``"NOTE"``, when all works and there is something to know; or ``"MEND"``.
+    text : str
+        What was found and, after ``"MEND"``, what mends it.
+    updates_per_second : float or None
+        `check_keras`: how fast a small network trained; None when nothing was trained.
+    last_words : str
+        `check_keras`: the last line of the errors, which says why nothing was trained.
+    data : str
+        `check_dataset`: what `load_mnist` takes to load digits that are sound.
+    dataset_name : str
+        `check_dataset`: the name of these digits.
     """
-    facts = dict(lines_to_mend=0, updates_per_second=None, data=data, digits="bundled digits")
-    for what, check in _CHECKS.items():
-        try:
-            word, found = check(facts)
-        except Exception as error:  # whatever it is, the other checks go on
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            word, found = "MEND", f"this could not be checked ({reason}): {_install()}"
-        print(f"{word:<5} {what}: {found}", flush=True)
-        facts["lines_to_mend"] += word == "MEND"
-    return facts
+
+    status: str
+    text: str
+    updates_per_second: float | None = None
+    last_words: str = ""
+    data: str = "digits"
+    dataset_name: str = "bundled digits"
 
 
 def command(options):
-    """Run ``mnist-course doctor``; return its exit status."""
+    """Run ``mnist-course doctor`` and return its exit status."""
     outcome = check_environment(options.data)
-    return int(outcome["lines_to_mend"] > 0)
+    if outcome["lines_to_mend"] > 0:
+        return 1
+    return 0
 
 
-def train():
+def check_environment(data=""):
+    """Check this computer, and print one line for each thing that must be right.
+
+    A line begins with OK; with NOTE, when all works and there is something to know; or with MEND,
+    and then it ends with what mends it.
+
+    Parameters
+    ----------
+    data : str
+        Which digits to check, as `load_mnist` takes it.
+
+    Returns
+    -------
+    dict
+        ``lines_to_mend`` (int), ``updates_per_second`` of a small training (float, or None when
+        nothing was trained), and ``data``, with which `load_mnist` gives sound digits.
+    """
+    python_check = _report("Python", check_python)
+    kernel_check = _report("Kernel", check_kernel)
+    packages_check = _report("Packages", check_packages)
+    keras_check = _report("Keras", check_keras)
+    dataset_check = _report("Digits", check_dataset, data)
+    dataset_name = dataset_check.dataset_name
+    room_check = _report("Room", check_room, dataset_name)
+    time_check = _report(
+        "Time",
+        check_time,
+        keras_check.updates_per_second,
+        dataset_name,
+        keras_check.last_words,
+    )
+    checks = [
+        python_check,
+        kernel_check,
+        packages_check,
+        keras_check,
+        dataset_check,
+        room_check,
+        time_check,
+    ]
+    return {
+        "lines_to_mend": sum(check.status == "MEND" for check in checks),
+        "updates_per_second": keras_check.updates_per_second,
+        "data": dataset_check.data,
+    }
+
+
+def _report(subject, check, *arguments):
+    """Make a check, print its line and return its result, whatever goes wrong in the check."""
+    try:
+        result = check(*arguments)
+    except Exception as error:
+        # On a broken computer anything may be raised; the other checks go on.
+        reason = f"{type(error).__name__}: {_one_line(error)}"
+        result = CheckResult("MEND", f"this could not be checked ({reason}): {_install_command()}")
+    print(f"{result.status:<5} {subject}: {result.text}", flush=True)
+    return result
+
+
+def _one_line(error):
+    return " ".join(str(error).split())
+
+
+# --- Python, the kernel and the packages -------------------------------------------------------
+
+
+def check_python():
+    """Check that the course is installed in this Python, and that its version will do.
+
+    Returns
+    -------
+    CheckResult
+    """
+    version = ".".join(str(number) for number in sys.version_info[:3])
+    try:
+        needed = metadata.metadata(PACKAGE)["Requires-Python"]
+    except metadata.PackageNotFoundError:
+        advice = "see the next line"
+        course_folder, _ = find_environment()
+        if course_folder == sys.prefix:
+            advice = f"{_install_command()} ; {_install_project_command()}"
+        return CheckResult("MEND", f"{version}, and {PACKAGE} is not installed in it: {advice}")
+    from packaging.specifiers import SpecifierSet
+
+    if version in SpecifierSet(needed):
+        return CheckResult("OK", f"{version}, and {needed} is needed")
+    advice = "install 3.12 and make .venv anew with it"
+    return CheckResult("MEND", f"{version}, but {needed} is needed: {advice}")
+
+
+def check_kernel():
+    """Check that notebooks run in the environment that the course is installed in.
+
+    Returns
+    -------
+    CheckResult
+    """
+    course_folder, _ = find_environment()
+    program = sys.executable
+    folder = sys.prefix
+    # jupyter_client sets this variable for a kernel, and what the kernel starts inherits it. The
+    # kernel's Python is then this one.
+    if "JPY_PARENT_PID" in os.environ:
+        start = _shell_command("-m", "jupyterlab")
+        advice = f"close this JupyterLab and start the course's: {start}"
+    elif not os.path.samefile(folder, course_folder):
+        advice = f"run {_shell_command('-m', 'mnist_course', 'doctor')}"
+    else:
+        program, folder, spec_folder = _python3_kernel()
+        advice = f"rename the folder {spec_folder}, whose kernel.json names it"
+
+    if folder and os.path.samefile(folder, course_folder):
+        return CheckResult("OK", f"{program} belongs to {course_folder}, as it should")
+    owner = folder or "nothing that runs"
+    return CheckResult("MEND", f"{program} belongs to {owner}, not to {course_folder}: {advice}")
+
+
+def _python3_kernel():
+    """Return what Jupyter starts as python3: its program, environment and specification's folder.
+
+    The environment is "" where the program is missing or is no Python.
+    """
+    from jupyter_client import KernelManager
+
+    manager = KernelManager(kernel_name="python3")
+    program = manager.format_kernel_cmd()[0]
+    environment = ""
+    if shutil.which(program):
+        environment = _run_python("import sys; print(sys.prefix)", program).stdout.strip()
+    return program, environment, manager.kernel_spec.resource_dir
+
+
+def check_packages():
+    """Check that all packages are installed, as the lock or else the course's metadata asks.
+
+    Returns
+    -------
+    CheckResult
+    """
+    lock = find_lock()
+    if lock:
+        lines = lock.read_text("utf-8").splitlines()
+        source = f"{lock.name} asks"
+    else:
+        lines = metadata.requires(PACKAGE)
+        source = f"{PACKAGE} asks"
+    requirements = _read_requirements(lines)
+    faults = []
+    for requirement in requirements:
+        fault = _package_fault(requirement)
+        if fault:
+            faults.append(fault)
+    if not faults:
+        return CheckResult("OK", f"{len(requirements)} installed, all as {source}")
+    examples = ", ".join(faults[:FAULTS_TO_NAME])
+    if len(faults) > FAULTS_TO_NAME:
+        examples += f" and {len(faults) - FAULTS_TO_NAME} more"
+    count = f"{len(faults)} of {len(requirements)}"
+    return CheckResult("MEND", f"{count} are not as {source} ({examples}): {_install_command()}")
+
+
+def _read_requirements(lines):
+    """Return the requirements of a lock's or a package's lines that hold on this computer."""
+    from packaging.requirements import Requirement
+
+    requirements = []
+    for line in lines:
+        # The other lines of a lock are comments, and hashes, which are indented.
+        if not line[:1].isalnum():
+            continue
+        requirement = Requirement(line.rstrip(" \\"))
+        if requirement.marker is None or requirement.marker.evaluate({"extra": EXTRA}):
+            requirements.append(requirement)
+    return requirements
+
+
+def _package_fault(requirement):
+    """Say what is wrong with an installed package, or return ""."""
+    name = requirement.name
+    try:
+        package = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is missing"
+    # pip writes these two last: without them it was stopped midway.
+    if not package.read_text("METADATA") or not package.read_text("RECORD"):
+        return f"{name} is half installed"
+    if requirement.specifier.contains(package.version, prereleases=True):
+        return ""
+    return f"{name} is {package.version}, not {requirement.specifier}"
+
+
+# --- Keras -------------------------------------------------------------------------------------
+
+
+def check_keras():
+    """Check that Keras can be imported, and measure how fast it trains.
+
+    Returns
+    -------
+    CheckResult
+        With ``updates_per_second`` and ``last_words``. When Keras can be imported and does not
+        train, the status is OK; then `check_time` gives the reason.
+    """
+    # In another process, so that neither a crash nor the libraries' messages reach this one.
+    run = _run_python("from mnist_course import doctor; doctor.print_training_speed()")
+    measured = {}
+    for line in run.stdout.splitlines():
+        # Libraries print lines of their own.
+        if line.startswith('{"'):
+            measured |= json.loads(line)
+    error_lines = run.stderr.strip().splitlines()
+    last_words = error_lines[-1] if error_lines else "no reason was given"
+    updates_per_second = measured.get("updates_per_second")
+    if "keras" in measured:
+        return CheckResult("OK", measured["keras"], updates_per_second, last_words)
+    advice = _install_command()
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        advice = "set the variable KERAS_BACKEND to tensorflow"
+    text = f"{last_words} (status {run.returncode}): {advice}"
+    return CheckResult("MEND", text, updates_per_second, last_words)
+
+
+def print_training_speed():
     """Print, as JSON, which Keras this is and then how fast it trains notebook 01's network."""
     import keras
+
+    backend = keras.config.backend()
+    backend_version = sys.modules[backend].__version__
+    device = str(keras.ops.zeros(1).device).rpartition("device:")[2].lower()
+    text = f"{keras.__version__} on {backend} {backend_version}, device: {device}"
+    print(json.dumps({"keras": text}), flush=True)
+    print(json.dumps({"updates_per_second": _train_briefly()}))
+
+
+def _train_briefly():
+    """Train notebook 01's network for a second; return how many updates it made in a second."""
     import numpy as np
 
     from mnist_helpers import data, models, preprocessing
 
-    backend = keras.config.backend()
-    device = str(keras.ops.zeros(1).device).rpartition("device:")[2].lower()
-    version = f"{keras.__version__} on {backend} {sys.modules[backend].__version__}"
-    print(json.dumps({"keras": f"{version}, device: {device}"}), flush=True)
-    (images, labels), _ = data.load_mnist("digits")  # always here, and others take as long
-    images, labels = (np.tile(part[:1280].T, 5).T for part in (images, labels))  # long epochs
-    part = preprocessing.to_vectors(preprocessing.scale_pixels(images)), labels
+    # The bundled digits are always there, and training on MNIST takes as long.
+    (images, labels), _ = data.load_mnist("digits")
+    images = np.concatenate([images[:N_IMAGES]] * N_COPIES)
+    labels = np.concatenate([labels[:N_IMAGES]] * N_COPIES)
+    inputs = preprocessing.to_vectors(preprocessing.scale_pixels(images))
     model = models.build_mlp()
     model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
-    model.fit(*part, batch_size=128, verbose=0)  # the first updates are slower
-    updates, start = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - start) < 1:
-        model.fit(*part, batch_size=128, verbose=0)
-        updates += 50
-    print(json.dumps({"updates_per_second": updates / seconds}))
+    # The first epoch is not timed: Keras compiles the network in it.
+    model.fit(inputs, labels, batch_size=BATCH_SIZE, verbose=0)
+    updates = 0
+    seconds = 0
+    start = time.perf_counter()
+    while seconds < SECONDS_OF_TRAINING:
+        model.fit(inputs, labels, batch_size=BATCH_SIZE, verbose=0)
+        updates += UPDATES_PER_EPOCH
+        seconds = time.perf_counter() - start
+    return updates / seconds
 
 
-def _check_python(facts):
-    version = "{}.{}.{}".format(*sys.version_info)
-    try:
-        needed = metadata.metadata(_PACKAGE)["Requires-Python"]
-    except metadata.PackageNotFoundError:
-        own = _command("-m", "pip", "install", "--no-deps", "--no-build-isolation", "-e", _PROJECT)
-        act = f"{_install()} ; {own}" if _environment()[0] == sys.prefix else "see the next line"
-        return "MEND", f"{version}, and {_PACKAGE} is not installed in it: {act}"
-    from packaging.specifiers import SpecifierSet
-
-    if version in SpecifierSet(needed):
-        return "OK", f"{version}, and {needed} is needed"
-    return "MEND", f"{version}, but {needed} is needed: install 3.12 and make .venv anew with it"
+# --- the digits, and room and time for the notebooks -------------------------------------------
 
 
-def _check_kernel(facts):
-    (wanted, _), program, prefix = _environment(), sys.executable, sys.prefix
-    if in_notebook():
-        act = f"close this JupyterLab and start the course's: {_command('-m', 'jupyterlab')}"
-    elif not os.path.samefile(prefix, wanted):
-        act = f"run {_command('-m', 'mnist_course', 'doctor')}"
-    else:
-        from jupyter_client import KernelManager
+def check_dataset(data=""):
+    """Check that the digits can be loaded.
 
-        kernel = KernelManager(kernel_name="python3")
-        program, code = kernel.format_kernel_cmd()[0], "import sys; print(sys.prefix)"
-        prefix = _run(code, program).stdout.strip() if shutil.which(program) else ""
-        act = f"rename the folder {kernel.kernel_spec.resource_dir}, whose kernel.json names it"
-    if prefix and os.path.samefile(prefix, wanted):
-        return "OK", f"{program} belongs to {wanted}, as it should"
-    return "MEND", f"{program} belongs to {prefix or 'nothing that runs'}, not to {wanted}: {act}"
+    Parameters
+    ----------
+    data : str
+        Which digits, as `load_mnist` takes it.
 
+    Returns
+    -------
+    CheckResult
+        With ``data`` and ``dataset_name``: those of the bundled digits when others are wanting.
 
-def _check_packages(facts):
-    from packaging.requirements import Requirement
-
-    lines = _LOCK.read_text("utf-8").splitlines() if _LOCK else metadata.requires(_PACKAGE)
-    needed = [Requirement(line.rstrip(" \\")) for line in lines if line[:1].isalnum()]
-    needed = [r for r in needed if not r.marker or r.marker.evaluate({"extra": ""})]
-    faults = [fault for fault in map(_fault, needed) if fault]
-    source = f"{_LOCK.name if _LOCK else _PACKAGE} asks"
-    if not faults:
-        return "OK", f"{len(needed)} installed, all as {source}"
-    shown = ", ".join(faults[:3]) + f" and {len(faults) - 3} more" * (len(faults) > 3)
-    return "MEND", f"{len(faults)} of {len(needed)} are not as {source} ({shown}): {_install()}"
-
-
-def _fault(requirement):
-    try:
-        package = metadata.distribution(requirement.name)
-    except metadata.PackageNotFoundError:
-        return f"{requirement.name} is missing"
-    if not (package.read_text("METADATA") and package.read_text("RECORD")):  # pip's last
-        return f"{requirement.name} is half installed"
-    fits = requirement.specifier.contains(package.version, prereleases=True)
-    return "" if fits else f"{requirement.name} is {package.version}, not {requirement.specifier}"
-
-
-def _check_keras(facts):
-    # In a process whose noise, and whose end, stay its own.
-    run = _run("from mnist_course import doctor; doctor.train()")
-    facts["said"] = (run.stderr.strip().splitlines() or ["no reason was given"])[-1]
-    for line in run.stdout.splitlines():
-        facts |= json.loads(line) if line.startswith('{"') else {}
-    if "keras" in facts:
-        return "OK", facts["keras"]
-    other = os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow"
-    act = "set the variable KERAS_BACKEND to tensorflow" if other else _install()
-    return "MEND", f"{facts['said']} (status {run.returncode}): {act}"
-
-
-def _check_digits(facts):
+    Examples
+    --------
+    >>> check_dataset("digits").dataset_name
+    'bundled digits'
+    """
     from mnist_helpers.data import describe, load_mnist
 
-    data, facts["data"] = facts["data"], "digits"
-    with warnings.catch_warnings(record=True) as notices:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            digits = describe(load_mnist(data))
+            dataset = describe(load_mnist(data))
         except (OSError, ValueError) as error:
-            return "MEND", " ".join(str(error).split())  # it ends with what mends it
-    if notices:
-        *_, reason, act = str(notices[0].message).splitlines()
-        return "NOTE", f"{digits['text']}, for MNIST could not be had ({reason[4:]}): {act}"
-    facts |= {"data": data, "digits": digits["name"]}
-    return "OK", digits["text"]
+            # The message ends with what mends it.
+            return CheckResult("MEND", _one_line(error))
+    if not caught:
+        return CheckResult("OK", dataset["text"], data=data, dataset_name=dataset["name"])
+    # load_mnist's warning has a line for each place it tried, and ends with what to do.
+    lines = str(caught[0].message).splitlines()
+    reason = lines[-2].removeprefix("  - ")
+    advice = lines[-1]
+    text = f"{dataset['text']}, for MNIST could not be had ({reason}): {advice}"
+    return CheckResult("NOTE", text)
 
 
-def _check_room(facts):
+def check_room(dataset_name):
+    """Check that disk and memory will do for all notebooks.
+
+    Parameters
+    ----------
+    dataset_name : str
+        The digits that the notebooks use: ``"MNIST"`` or ``"bundled digits"``.
+
+    Returns
+    -------
+    CheckResult
+    """
     import psutil
-    from distributed.system import MEMORY_LIMIT  # a container may have less than the computer
+    from distributed.system import MEMORY_LIMIT
 
-    rows, memory = _measured(facts), min(psutil.virtual_memory().available, MEMORY_LIMIT)
-    free = {"disk": shutil.disk_usage(".").free / 1e6, "memory": memory / 1e6}
-    needed = {"disk": sum(r["disk_mb"] for r in rows), "memory": max(r["peak_mb"] for r in rows)}
-    text = "{:,.0f} MB of {} are free and {:,.0f} needed"
-    found = ", ".join(text.format(free[kind], kind, needed[kind]) for kind in free)
-    if all(free[kind] >= needed[kind] for kind in free):
-        return "OK", found
-    return "MEND", f"{found}: delete files, or close other programs and notebooks"
-
-
-def _check_time(facts):
-    speed, times = facts["updates_per_second"], []
-    if speed is None:
-        return "MEND", f"nothing was trained ({facts.get('said')}): mend Keras, or restart"
-    for row in _measured(facts):
-        seconds = row["seconds"] * row["updates_per_second"] / speed
-        times.append(f"{row['notebook'][:2]} {seconds / 60:.1f}")
-    found = f"{speed:.0f} updates in a second of training; minutes for each notebook, about: "
-    return "OK", found + ", ".join(times)
+    rows = _measured_notebooks(dataset_name)
+    # Whole megabytes, and compared as such: else 15 MB may be free, 15 needed, and too little.
+    needed_disk = math.ceil(sum(row["disk_mb"] for row in rows))
+    needed_memory = math.ceil(max(row["peak_mb"] for row in rows))
+    free_disk = int(shutil.disk_usage(".").free / BYTES_PER_MB)
+    # A container may be given less memory than its computer has.
+    free_memory = int(min(psutil.virtual_memory().available, MEMORY_LIMIT) / BYTES_PER_MB)
+    text = (
+        f"{free_disk:,} MB of disk are free and {needed_disk:,} needed, "
+        f"{free_memory:,} MB of memory are free and {needed_memory:,} needed"
+    )
+    if free_disk >= needed_disk and free_memory >= needed_memory:
+        return CheckResult("OK", text)
+    return CheckResult("MEND", f"{text}: delete files, or close other programs and notebooks")
 
 
-def _measured(facts):
+def check_time(updates_per_second, dataset_name, last_words=""):
+    """Say how long each notebook will take, judging by the speed of a small training.
+
+    Parameters
+    ----------
+    updates_per_second : float or None
+        What `check_keras` measured.
+    dataset_name : str
+        The digits that the notebooks use: ``"MNIST"`` or ``"bundled digits"``.
+    last_words : str
+        Why nothing was trained, if nothing was.
+
+    Returns
+    -------
+    CheckResult
+
+    Examples
+    --------
+    >>> check_time(None, "MNIST", "no such device").text
+    'nothing was trained (no such device): mend Keras, or restart'
+    """
+    if updates_per_second is None:
+        return CheckResult("MEND", f"nothing was trained ({last_words}): mend Keras, or restart")
+    times = []
+    for row in _measured_notebooks(dataset_name):
+        seconds = row["seconds"] * row["updates_per_second"] / updates_per_second
+        number = row["notebook"].partition("_")[0]
+        times.append(f"{number} {seconds / 60:.1f}")
+    speed = f"{updates_per_second:.0f} updates in a second of training"
+    return CheckResult("OK", f"{speed}; minutes for each notebook, about: {', '.join(times)}")
+
+
+def _measured_notebooks(dataset_name):
+    """Return the measured time, memory and disk of each notebook on these digits."""
     from mnist_helpers.tables import load_table
 
-    return [row for row in load_table("notebooks") if row["digits"] == facts["digits"]]
+    return [row for row in load_table("notebooks") if row["digits"] == dataset_name]
 
 
-def _environment():
-    """Return the environment that the course is meant to run in, and its Python."""
-    here = Path(sys.prefix)
-    if here.parent == _PROJECT and here.name.startswith(".venv-"):  # another back end's
+# --- the environment, and commands for the user to type ----------------------------------------
+
+
+def find_environment():
+    """Find the environment that the course is meant to run in.
+
+    Returns
+    -------
+    folder, program : str
+        The environment's folder, and its Python.
+    """
+    folder = Path(sys.prefix)
+    # The tests on other back ends run in .venv-jax and .venv-torch.
+    if folder.parent == PROJECT and folder.name.startswith(".venv-"):
         return sys.prefix, sys.executable
-    names = ["VIRTUAL_ENV"] * (_PROJECT.name != "site-packages")
-    if names and os.environ.get("CONDA_DEFAULT_ENV") != "base":  # nobody chose that one
-        names += ["CONDA_PREFIX"]
-    for place in filter(None, (_PROJECT / ".venv", *map(os.environ.get, names))):
-        program = Path(place, "Scripts/python.exe" if os.name == "nt" else "bin/python")
+    for candidate in _candidate_environments():
+        if os.name == "nt":
+            program = Path(candidate, "Scripts", "python.exe")
+        else:
+            program = Path(candidate, "bin", "python")
         if program.exists():
-            return str(place), str(program)
+            return str(candidate), str(program)
     return sys.prefix, sys.executable
 
 
-def _command(*words):
-    words = [str(w).removeprefix(os.getcwd() + os.sep) for w in (_environment()[1], *words)]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+def _candidate_environments():
+    """Return the folders where the course's environment may lie, the likeliest first."""
+    candidates = [PROJECT / ".venv"]
+    # A package that was not installed in place lies in the very environment it belongs to.
+    if PROJECT.name == "site-packages":
+        return candidates
+    if os.environ.get("VIRTUAL_ENV"):
+        candidates.append(os.environ["VIRTUAL_ENV"])
+    # Conda activates its environment "base" by itself: nobody chose it for the course.
+    is_base = os.environ.get("CONDA_DEFAULT_ENV") == "base"
+    if os.environ.get("CONDA_PREFIX") and not is_base:
+        candidates.append(os.environ["CONDA_PREFIX"])
+    return candidates
 
 
-def _install():
-    if _LOCK is None:
+def find_lock():
+    """Return the path of the project's lock, or None where the course has none beside it."""
+    lock = PROJECT / "requirements.lock"
+    if lock.exists():
+        return lock
+    return None
+
+
+def _install_command():
+    """Return the command that installs all packages, or a sentence where there is no lock."""
+    lock = find_lock()
+    if lock is None:
         return "install the course again, as it was installed the first time"
-    wheels = _LOCK.with_name("wheels")  # which a kit brings, for there is no network
-    offline = ["--no-index", "--find-links", wheels] * wheels.is_dir()
-    return _command("-m", "pip", "install", *offline, "--require-hashes", "-r", _LOCK)
+    options = []
+    # A kit brings the packages along, because it is for a computer without a network.
+    wheels = lock.with_name("wheels")
+    if wheels.is_dir():
+        options = ["--no-index", "--find-links", wheels]
+    return _shell_command("-m", "pip", "install", *options, "--require-hashes", "-r", lock)
 
 
-def _run(code, program=sys.executable):
-    options = {"capture_output": True, "text": True, "errors": "replace", "timeout": 300}
-    return subprocess.run([program, "-c", code], stdin=subprocess.DEVNULL, **options)
+def _install_project_command():
+    options = ["--no-deps", "--no-build-isolation"]
+    return _shell_command("-m", "pip", "install", *options, "-e", PROJECT)
 
 
-_CHECKS = {"Python": _check_python, "Kernel": _check_kernel, "Packages": _check_packages}
-_CHECKS |= {"Keras": _check_keras, "Digits": _check_digits, "Room": _check_room}
-_CHECKS |= {"Time": _check_time}
+def _shell_command(*arguments):
+    """Return a command of the course's Python, with paths as short as they can be typed here."""
+    _, program = find_environment()
+    here = os.getcwd() + os.sep
+    words = [str(word).removeprefix(here) for word in (program, *arguments)]
+    if os.name == "nt":
+        return subprocess.list2cmdline(words)
+    return shlex.join(words)
+
+
+def _run_python(code, program=sys.executable):
+    return subprocess.run(
+        [program, "-c", code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=SECONDS_TO_WAIT,
+    )
