@@ -1,88 +1,164 @@
-"""The notebooks as they are handed out: learners get no answers, teachers get everything."""
+"""The command ``handout``: write the notebooks for learners and for the instructor.
+
+Learners get no solutions and no outputs; the instructor gets everything, and notes on teaching.
+"""
 
 import re
 import shutil
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 
+from mnist_course.files import atomic_folder
 from mnist_course.notebooks import hide_paths, strip_outputs
 
+SOURCE = Path("notebooks")
+LEARNER = Path("dist/learner")
+INSTRUCTOR = Path("dist/instructor")
 
-@contextmanager
-def atomic_folder(path):
-    """Give a new folder; it takes the place of `path` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as beside:
-        part = Path(beside, path.name)
-        part.mkdir()
-        yield part
-        if path.exists():
-            path.rename(Path(beside, f"{path.name} before"))
-        part.rename(path)
+GUIDE_NAME = "TEACHING.md"
+# Where the guide has its notes on notebooks: each under a heading with the notebook's name.
+NOTES_SECTION = "Notebook notes"
+SECTION_LEVEL = 2
+NOTE_LEVEL = 3
+NOTE_TITLE = "**For the teacher**"
+NOTE_ID = "teacher-note"
+
+
+def command(options):
+    """Run ``mnist-course handout`` and return its exit status."""
+    # Both folders or none: the first one takes its place only after both were written.
+    with atomic_folder(LEARNER) as learner, atomic_folder(INSTRUCTOR) as instructor:
+        write_learner(SOURCE, learner)
+        write_instructor(SOURCE, instructor)
+    print(f"{LEARNER.as_posix()}/ and {INSTRUCTOR.as_posix()}/ are written.")
+    return 0
 
 
 def write_learner(source, target):
-    """Write a folder's numbered notebooks into another, without solutions and outputs."""
-    for path, notebook in _read(source):
-        notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", [])]
+    """Write a folder's numbered notebooks into another one, without solutions and outputs.
+
+    Parameters
+    ----------
+    source, target : pathlib.Path
+        Both folders exist.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `source` has no numbered notebook.
+    """
+    for path in _find_numbered(source):
+        notebook = _read_unfolded(path)
+        notebook.cells = [cell for cell in notebook.cells if not _is_solution(cell)]
         strip_outputs(notebook)
         nbformat.write(notebook, target / path.name)
 
 
 def write_instructor(source, target):
-    """Write them with solutions open, outputs, and notes from ``TEACHING.md``, which goes along."""
-    guide = source / "TEACHING.md"
-    notes = read_notes(guide.read_text("utf-8") if guide.exists() else "")
-    for path, notebook in _read(source):
-        if not (note := notes.get(path.stem, "").strip()):
-            place = f"`### {path.stem}` in `## Notebook notes`"
-            raise ValueError(f"TEACHING.md has no note on {path.stem}: write it under {place}")
-        note = nbformat.v4.new_markdown_cell(f"**For the teacher**\n\n{note}", id="teacher-note")
-        notebook.cells.insert(1, note)
+    """Write a folder's numbered notebooks into another one, with solutions open and with outputs.
+
+    After its title, each notebook has the note on it from ``TEACHING.md``, which goes along too.
+
+    Parameters
+    ----------
+    source, target : pathlib.Path
+        Both folders exist.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `source` has no numbered notebook.
+    ValueError
+        If ``TEACHING.md`` has no note on one of the notebooks.
+    """
+    guide = source / GUIDE_NAME
+    notes = {}
+    if guide.exists():
+        notes = read_notes(guide.read_text("utf-8"))
+    for path in _find_numbered(source):
+        notebook = _read_unfolded(path)
+        note = notes.get(path.stem, "").strip()
+        if not note:
+            place = f"`### {path.stem}` in `## {NOTES_SECTION}`"
+            raise ValueError(f"{GUIDE_NAME} has no note on {path.stem}: write it under {place}")
+        cell = nbformat.v4.new_markdown_cell(f"{NOTE_TITLE}\n\n{note}", id=NOTE_ID)
+        notebook.cells.insert(1, cell)
         nbformat.write(notebook, target / path.name)
     shutil.copyfile(guide, target / guide.name)
 
 
 def read_notes(guide):
-    """Return {notebook: note} of a guide: what stands in `## Notebook notes` under `### name`."""
-    notes, section, name, fenced = {}, "", "", False
+    r"""Read the notes on notebooks out of a guide for teachers.
+
+    Parameters
+    ----------
+    guide : str
+        Markdown. A note stands in the section ``## Notebook notes``, under a heading of its own,
+        such as ``### 01_dense_network``; it has no headings in it.
+
+    Returns
+    -------
+    dict of str to str
+        The notes by their headings.
+
+    Raises
+    ------
+    ValueError
+        If there is a heading in a note.
+
+    Examples
+    --------
+    >>> read_notes("## Notebook notes\n### 00_start_here\nAsk first.\n## More\nText.")
+    {'00_start_here': 'Ask first.\n'}
+    """
+    notes = {}
+    # The note that the line belongs to: "" outside of notes.
+    name = ""
+    in_notes_section = False
+    in_code = False
     for line in guide.splitlines():
-        fenced ^= line.startswith("```")
-        heading = None if fenced else re.fullmatch("(#+) +(.+?) *", line)
-        level = len(heading[1]) if heading else 0
-        if not level:
-            notes[name] = notes.get(name, "") + line + "\n"
-        elif level < 3:
-            section, name = heading[2], ""
-        elif level == 3:
-            name = heading[2] if section == "Notebook notes" else ""
+        if line.startswith("```"):
+            in_code = not in_code
+        heading = re.fullmatch("(#+) +(.+?) *", line)
+        # In a block of code such a line is a comment.
+        if heading is None or in_code:
+            if name:
+                notes[name] += line + "\n"
+            continue
+        level = len(heading[1])
+        title = heading[2]
+        if level <= SECTION_LEVEL:
+            in_notes_section = title == NOTES_SECTION
+            name = ""
+        elif level == NOTE_LEVEL and in_notes_section:
+            name = title
+            notes.setdefault(name, "")
         elif name:
-            raise ValueError(f"a note has no headings; in TEACHING.md that on {name} has {line!r}")
+            raise ValueError(
+                f"a note has no headings; in {GUIDE_NAME} that on {name} has {line!r}: "
+                "make it bold text"
+            )
     return notes
 
 
-def _read(source):
-    paths = sorted(source.glob("[0-9]*.ipynb"))
+def _find_numbered(folder):
+    paths = sorted(folder.glob("[0-9]*.ipynb"))
     if not paths:
-        raise FileNotFoundError(f"there is no numbered notebook in {source.resolve()}")
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            cell.metadata.pop("jupyter", None)  # it folds solutions
-            if cell.cell_type == "code":
-                cell.outputs = nbformat.from_dict(hide_paths(cell.outputs))
-        yield path, notebook
+        raise FileNotFoundError(f"there is no numbered notebook in {folder.resolve()}")
+    return paths
 
 
-def command(options):
-    """Run ``mnist-course handout``; return its exit status."""
-    source = Path("notebooks")
-    dist = Path("dist")
-    with atomic_folder(dist / "learner") as learner, atomic_folder(dist / "instructor") as teacher:
-        write_learner(source, learner)
-        write_instructor(source, teacher)
-    print("dist/learner/ and dist/instructor/ are written.")
-    return 0
+def _read_unfolded(path):
+    """Read a notebook, unfold its cells, and hide paths that tell whose computer it was."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        # JupyterLab keeps here that a solution is folded.
+        cell.metadata.pop("jupyter", None)
+        if cell.cell_type == "code":
+            cell.outputs = nbformat.from_dict(hide_paths(cell.outputs))
+    return notebook
+
+
+def _is_solution(cell):
+    return "solution" in cell.metadata.get("tags", [])

@@ -1,4 +1,4 @@
-"""The kit: a folder from which the tutorial is installed and used where no network is."""
+"""The command ``kit``: build a folder from which the course is installed where no network is."""
 
 import os
 import platform
@@ -11,17 +11,53 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from mnist_course.handout import atomic_folder, write_learner
+from mnist_course.files import atomic_folder
+from mnist_course.handout import write_learner
 from mnist_helpers.data import load_mnist
 from mnist_helpers.saving import atomic_write
 
 ROOT = Path(__file__).parents[1]
-PYTHON = "{}.{}".format(*sys.version_info)
+KIT = Path("dist/kit")
+PACKAGES = ["mnist_helpers", "mnist_course"]
+FILES = ["pyproject.toml", "requirements.lock", "LICENSE", "README.md"]
+NOT_COPIED = ["__pycache__", ".ipynb_checkpoints"]
+PAGE_NAME = "START-HERE.html"
+BYTES_PER_MB = 1e6
+
+# What the kit is made for. Its install script compares both with the computer it runs on.
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SYSTEM = f"{platform.system()} {platform.machine()}"
 
 
+def command(options):
+    """Run ``mnist-course kit`` and return its exit status."""
+    if options.install_dataset:
+        install_dataset(options.install_dataset)
+        return 0
+    print("Downloading all packages (0.8 GB, a minute or more) ...", flush=True)
+    size = make_kit(KIT)
+    print(f"{KIT.as_posix()}/ has {size:,} MB: open its {PAGE_NAME}")
+    return 0
+
+
 def make_kit(target):
-    """Build the kit for computers like this one; return its size in MB."""
+    """Build the kit for computers like this one.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        The folder to write or to replace. When something fails, it is as it was.
+
+    Returns
+    -------
+    int
+        The kit's size in MB.
+
+    Raises
+    ------
+    OSError
+        If a package cannot be downloaded.
+    """
     with atomic_folder(target) as kit:
         copy_project(kit)
         download_wheels(kit / "wheels")
@@ -30,61 +66,116 @@ def make_kit(target):
 
 
 def copy_project(kit):
-    """Copy the learners' notebooks, what runs them, and the scripts that install and start it."""
-    ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    shutil.copytree(ROOT / "mnist_helpers", kit / "mnist_helpers", ignore=ignored)
-    shutil.copytree(Path(__file__).parent / "kit_files", kit, dirs_exist_ok=True)
-    for name in ("pyproject.toml", "requirements.lock", "LICENSE", "README.md"):
+    """Copy the learners' notebooks, what runs them, and the scripts that install and start it.
+
+    Parameters
+    ----------
+    kit : pathlib.Path
+        An existing folder.
+    """
+    ignored = shutil.ignore_patterns(*NOT_COPIED)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, kit / package, ignore=ignored)
+    scripts = ROOT / "mnist_course" / "kit_files"
+    shutil.copytree(scripts, kit, dirs_exist_ok=True)
+    for name in FILES:
         shutil.copyfile(ROOT / name, kit / name)
-    (kit / "notebooks").mkdir()
-    write_learner(ROOT / "notebooks", kit / "notebooks")
+    notebooks = kit / "notebooks"
+    notebooks.mkdir()
+    write_learner(ROOT / "notebooks", notebooks)
     (kit / "made-for.txt").write_text(f"{PYTHON} {SYSTEM}\n", "utf-8")
 
 
 def download_wheels(folder):
-    """Download the packages of the lock from where pip gets them; it checks their hashes."""
-    command = [sys.executable, "-m", "pip", "download", "-qq", "--only-binary", ":all:"]
-    command += ["--require-hashes", "-r", ROOT / "requirements.lock", "-d", folder]
-    if subprocess.run(command).returncode:
+    """Download the packages of the lock from where pip gets them; pip checks their hashes.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the wheels go.
+
+    Raises
+    ------
+    OSError
+        If pip does not get all of them. It has said why on standard error.
+    """
+    lock = ROOT / "requirements.lock"
+    pip = [sys.executable, "-m", "pip", "download", "-qq"]
+    # The computer that installs the kit may have no compiler, so wheels are needed.
+    options = ["--only-binary", ":all:", "--require-hashes"]
+    run = subprocess.run([*pip, *options, "-r", lock, "-d", folder])
+    if run.returncode != 0:
         raise OSError("pip could not download what requirements.lock lists, as it says above")
 
 
 def pack_dataset(path):
-    """Write MNIST into an ``.npz`` file, where this computer has it or can get it."""
+    """Write MNIST into an ``.npz`` file, if this computer has it or can get it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file to write.
+
+    Raises
+    ------
+    OSError, ValueError
+        If ``MNIST_HELPERS_DATA`` names a file or a folder without MNIST.
+    """
     try:
         train, test = load_mnist("mnist")
     except FileNotFoundError:
+        # A kit without MNIST will do, except for somebody who said where it is.
         if os.environ.get("MNIST_HELPERS_DATA", "") not in ("", "digits"):
             raise
         return
-    np.savez_compressed(path, x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+    x_train, y_train = train
+    x_test, y_test = test
+    np.savez_compressed(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
 
 
 def fill_page(kit):
-    """Fill the gaps in the page of instructions; return the kit's size in MB."""
-    size = round(sum(path.stat().st_size for path in kit.rglob("*")) / 1e6)
-    digits = "MNIST" if (kit / "mnist.npz").exists() else "the 1,797 of scikit-learn, not MNIST"
-    page, facts = kit / "START-HERE.html", dict(python=PYTHON, system=SYSTEM, digits=digits)
-    page.write_text(string.Template(page.read_text("utf-8")).substitute(facts, size=size), "utf-8")
+    """Fill the gaps in the page of instructions.
+
+    Parameters
+    ----------
+    kit : pathlib.Path
+        A kit that is complete otherwise.
+
+    Returns
+    -------
+    int
+        The kit's size in MB.
+    """
+    n_bytes = sum(path.stat().st_size for path in kit.rglob("*"))
+    size = round(n_bytes / BYTES_PER_MB)
+    digits = "the 1,797 of scikit-learn, not MNIST"
+    if (kit / "mnist.npz").exists():
+        digits = "MNIST"
+    page = kit / PAGE_NAME
+    template = string.Template(page.read_text("utf-8"))
+    text = template.substitute(python=PYTHON, system=SYSTEM, digits=digits, size=size)
+    page.write_text(text, "utf-8")
     return size
 
 
 def install_dataset(path):
-    """Put the kit's digits where `load_mnist` finds them, unless good ones lie there."""
+    """Put the kit's digits where `load_mnist` finds them, unless good ones are there already.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The kit's ``mnist.npz``.
+
+    Raises
+    ------
+    OSError, ValueError
+        If `path` is not exactly MNIST, or the place cannot be written.
+    """
     place = pooch.os_cache("mnist_helpers") / "mnist.npz"
     try:
         load_mnist(place)
     except (OSError, ValueError):
-        load_mnist(path)  # refuses what is not MNIST
+        # This raises an error when the kit's file is not MNIST.
+        load_mnist(path)
         with atomic_write(place) as part:
             shutil.copyfile(path, part)
-
-
-def command(options):
-    """Run ``mnist-course kit``; return its exit status."""
-    if options.install_dataset:
-        install_dataset(options.install_dataset)
-    else:
-        size = make_kit(Path("dist/kit"))
-        print(f"dist/kit/ has {size:,} MB: open its START-HERE.html")
-    return 0
