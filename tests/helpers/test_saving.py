@@ -1,32 +1,24 @@
-"""Model files."""
+"""Model files: written whole or not at all, and read without running what they bring along."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from mnist_helpers import saving
 from mnist_helpers.saving import atomic_write, load_model, save_model
 
-# Model files, made by Keras itself.
 
-
-@pytest.fixture(scope="module")
-def keras():
-    return pytest.importorskip("keras")
-
-
-def compiled(keras, layer=None, loss="categorical_crossentropy"):
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            layer
-            or keras.layers.Dense(
-                3, activation="softmax", kernel_regularizer=keras.regularizers.L2(1e-3)
-            ),
-        ]
-    )
+def compiled(layer=None, loss="categorical_crossentropy"):
+    """Return a small compiled model with parts of many kinds: a schedule, a penalty, metrics."""
+    if layer is None:
+        penalty = keras.regularizers.L2(1e-3)
+        layer = keras.layers.Dense(3, activation="softmax", kernel_regularizer=penalty)
+    model = keras.Sequential([keras.Input((4,)), layer])
     schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.9)
     model.compile(
         optimizer=keras.optimizers.RMSprop(schedule),
@@ -36,38 +28,86 @@ def compiled(keras, layer=None, loss="categorical_crossentropy"):
     return model
 
 
-def test_a_compiled_model_comes_back(keras, tmp_path):
-    model = compiled(keras)
-    path = save_model(model, tmp_path / "new" / "folder", "dense.v2")
+@pytest.fixture(scope="module")
+def good_model():
+    return compiled()
+
+
+@pytest.fixture(scope="module")
+def good_members(good_model, tmp_path_factory):
+    """The parts of a good model file, {name: bytes}."""
+    path = save_model(good_model, tmp_path_factory.mktemp("good"), "good")
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write_archive(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+# --- saving ------------------------------------------------------------------------------------
+
+
+def test_a_compiled_model_comes_back(good_model, tmp_path):
+    path = save_model(good_model, tmp_path / "new" / "folder", "dense.v2")
     assert path == tmp_path / "new" / "folder" / "dense.v2.keras"
-    assert [p.name for p in path.parent.iterdir()] == ["dense.v2.keras"]
-    x, y = np.ones((2, 4), "float32"), np.eye(3, dtype="float32")[:2]
-    loaded = load_model(path)
-    assert np.allclose(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0))
+    assert os.listdir(path.parent) == ["dense.v2.keras"]
+    x = np.ones((2, 4), "float32")
+    y = np.eye(3, dtype="float32")[:2]
+    results = load_model(path).evaluate(x, y, verbose=0)
+    assert np.allclose(results, good_model.evaluate(x, y, verbose=0))
 
 
-def test_a_functional_model_comes_back(keras, tmp_path):
+def test_a_functional_model_comes_back(tmp_path):
     image = keras.Input((8, 8, 1))
-    flat = keras.layers.Flatten()(keras.layers.Conv2D(2, 3, activation="relu")(image))
-    added = keras.layers.Dense(3)(flat) + keras.layers.Dense(3)(flat)
+    features = keras.layers.Conv2D(2, 3, activation="relu")(image)
+    vector = keras.layers.Flatten()(features)
+    added = keras.layers.Dense(3)(vector) + keras.layers.Dense(3)(vector)
     path = save_model(keras.Model(image, added), tmp_path, "conv")
     assert load_model(path).count_params() > 0
 
 
-def test_saving_is_whole_or_not_at_all(keras, tmp_path):
-    class Full:
-        def save(self, path):
-            Path(path).write_text("half")
-            raise OSError("disk full")
+class FullDisk:
+    """A model whose saving breaks off in the middle."""
 
-    path = save_model(compiled(keras), tmp_path, "dense")
+    def save(self, path):
+        Path(path).write_text("half")
+        raise OSError("disk full")
+
+
+def test_saving_is_whole_or_not_at_all(good_model, tmp_path):
+    path = save_model(good_model, tmp_path, "dense")
     before = path.read_bytes()
     with pytest.raises(OSError, match="disk full"):
-        save_model(Full(), tmp_path, "dense")
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
-    for name in ("", "a/b", "..", "dense.keras", "dense.h5"):
-        with pytest.raises(ValueError, match="name"):
-            save_model(Full(), tmp_path, name)
+        save_model(FullDisk(), tmp_path, "dense")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "dense.keras", "dense.h5"])
+def test_a_name_with_a_folder_or_a_suffix_is_refused(name, good_model, tmp_path):
+    with pytest.raises(ValueError, match="name"):
+        save_model(good_model, tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_written_whole_leaves_nothing_of_a_failure(tmp_path):
+    path = tmp_path / "folder" / "page.html"
+    with pytest.raises(KeyError), atomic_write(path) as part:
+        part.write_text("half")
+        raise KeyError
+    assert list(path.parent.iterdir()) == []
+
+
+# --- files of another format, damaged ones, and ones that claim too much -------------------------
+
+
+def test_a_missing_model_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train it first"):
+        load_model(tmp_path / "none.keras")
 
 
 @pytest.mark.parametrize(
@@ -78,68 +118,199 @@ def test_saving_is_whole_or_not_at_all(keras, tmp_path):
         ("m.weights.h5", "load_weights"),
         ("m.pkl", "pickle"),
         ("m.zip", "keras"),
-        ("folder", "SavedModel"),
-        ("folder.keras", "SavedModel"),
         ("text.keras", "no whole"),
-        ("cut.keras", "no whole"),
-        ("other.keras", "no whole"),
-        ("huge.keras", "bytes"),
-        ("deep.keras", "no whole"),
     ],
 )
-def test_other_files_are_refused_with_the_reason(keras, tmp_path, name, reason):
+def test_another_format_is_refused_with_the_reason(name, reason, tmp_path):
     path = tmp_path / name
-    if name.startswith("folder"):
-        path.mkdir()
-    elif name == "cut.keras":
-        whole = save_model(compiled(keras), tmp_path, "whole").read_bytes()
-        path.write_bytes(whole[: len(whole) // 2])
-    elif name in ("other.keras", "huge.keras", "deep.keras"):
-        member, text = {
-            "other.keras": ("x", ""),
-            "huge.keras": ("config.json", " " * 10**7 + " "),
-            "deep.keras": ("config.json", "[" * 10**5),
-        }[name]
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(member, text)
-    else:
-        path.write_text("no model")
+    path.write_text("no model")
     with pytest.raises(ValueError, match=reason):
         load_model(path)
 
 
-def test_a_missing_model_is_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train it first"):
-        load_model(tmp_path / "none.keras")
+@pytest.mark.parametrize("name", ["folder", "folder.keras"])
+def test_a_folder_is_refused(name, tmp_path):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match="SavedModel"):
+        load_model(tmp_path / name)
 
 
-def test_files_that_need_code_are_refused(keras, tmp_path):
+def test_half_a_file_is_refused(good_model, tmp_path):
+    path = save_model(good_model, tmp_path, "cut")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="no whole"):
+        load_model(path)
+
+
+def test_another_archive_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no whole"):
+        load_model(write_archive(tmp_path / "other.keras", {"x": b""}))
+
+
+def test_a_damaged_configuration_is_refused(good_members, tmp_path):
+    path = write_archive(tmp_path / "bad.keras", good_members)
+    content = bytearray(path.read_bytes())
+    # The compressed bytes of the member begin after its header: 30 bytes and the name.
+    start = content.index(b"config.json") + len("config.json")
+    content[start : start + 50] = b"\xff" * 50
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no whole"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config.json": b"{"},
+        {"config.json": b"[]"},
+        {"config.json": b"3"},
+        {"config.json": b"\xff\xfe\xfd"},
+        {"model.weights.h5": b"no HDF5"},
+        {"model.weights.h5": b""},
+    ],
+)
+def test_a_damaged_part_is_refused(changes, good_members, tmp_path):
+    path = write_archive(tmp_path / "bad.keras", good_members | changes)
+    with pytest.raises(ValueError, match=r"bad\.keras is damaged or needs code"):
+        load_model(path)
+
+
+def test_missing_weights_are_refused(good_members, tmp_path):
+    members = {"config.json": good_members["config.json"]}
+    with pytest.raises(ValueError, match="damaged"):
+        load_model(write_archive(tmp_path / "bad.keras", members))
+
+
+@pytest.fixture
+def never_loaded(monkeypatch):
+    def load(*_, **__):
+        pytest.fail("the file went to Keras")
+
+    monkeypatch.setattr(keras.saving, "load_model", load)
+
+
+@pytest.mark.usefixtures("never_loaded")
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+def test_huge_json_is_refused_before_it_is_read(name, good_members, tmp_path):
+    path = write_archive(tmp_path / "huge.keras", good_members | {name: b" " * 10_000_001})
+    assert path.stat().st_size < 50_000
+    with pytest.raises(ValueError, match=f"{name} may have at most 10,000,000 bytes"):
+        load_model(path)
+
+
+@pytest.mark.usefixtures("never_loaded")
+def test_weights_that_claim_too_much_are_refused(good_members, tmp_path, monkeypatch):
+    monkeypatch.setattr(saving, "_MAX_TOTAL_BYTES", 1_000_000)
+    members = good_members | {"model.weights.h5": bytes(600_000), "assets/more": bytes(600_000)}
+    path = write_archive(tmp_path / "huge.keras", members)
+    with pytest.raises(ValueError, match=r"content may have .* bytes; received 1,20\d,\d{3}"):
+        load_model(path)
+
+
+@pytest.mark.usefixtures("never_loaded")
+@pytest.mark.parametrize(
+    "config", [b"[" * 100_000, b'{"a":' * 201 + b"1" + b"}" * 201, b'["]]\\"]",' * 201]
+)
+def test_deep_json_is_refused_before_it_is_parsed(config, good_members, tmp_path):
+    path = write_archive(tmp_path / "deep.keras", good_members | {"config.json": config})
+    with pytest.raises(ValueError, match="levels deep"):
+        load_model(path)
+
+
+def test_brackets_in_a_text_are_not_levels(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="[" * 300)
+    assert load_model(save_model(model, tmp_path, "odd")).count_params() == 15
+
+
+# --- files that need code ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def side_effect(tmp_path):
+    """A file that each attack makes when it gets the chance."""
+    return tmp_path / "it-ran"
+
+
+def assert_refused(path, side_effect, reason):
+    side_effect.unlink(missing_ok=True)
+    with pytest.raises(ValueError, match=f"needs code.*{reason}") as caught:
+        load_model(path)
+    assert not side_effect.exists()
+    # Keras' own message ends with how to switch its safe mode off.
+    assert "unsafe" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_lambda_layer_is_refused(tmp_path, side_effect):
+    def touch(x):
+        side_effect.touch()
+        return x
+
+    model = compiled(keras.layers.Lambda(lambda x: touch(x)))
+    assert_refused(save_model(model, tmp_path, "model"), side_effect, "Lambda")
+
+
+def test_a_lambda_as_loss_is_refused(tmp_path, side_effect):
+    model = compiled(loss=lambda y_true, y_pred: y_true - y_pred)
+    assert_refused(save_model(model, tmp_path, "model"), side_effect, "lambda")
+
+
+def test_a_function_as_loss_is_refused(tmp_path, side_effect):
+    def plain(y_true, y_pred):
+        side_effect.touch()
+        return y_true - y_pred
+
+    assert_refused(save_model(compiled(loss=plain), tmp_path, "model"), side_effect, "plain")
+
+
+def test_a_layer_of_somebodys_own_is_refused(tmp_path, side_effect):
     class Mine(keras.layers.Layer):
-        pass
+        def call(self, x):
+            side_effect.touch()
+            return x
+
+    assert_refused(save_model(compiled(Mine()), tmp_path, "model"), side_effect, "Mine")
+
+
+@pytest.fixture
+def registered(side_effect):
+    """A layer and a function that one program has registered with Keras, and another has not."""
 
     @keras.saving.register_keras_serializable("mine")
     class Registered(keras.layers.Layer):
-        pass
+        def call(self, x):
+            side_effect.touch()
+            return x
 
     @keras.saving.register_keras_serializable("mine")
     def activation(x):
+        side_effect.touch()
         return x
 
-    def plain(y_true, y_pred):
-        return y_true - y_pred
+    yield Registered, activation
+    keras.saving.get_custom_objects().clear()
 
-    dense = keras.layers.Dense
-    for model, named in (
-        (compiled(keras, keras.layers.Lambda(lambda x: x)), "Lambda"),
-        (compiled(keras, Mine()), "Mine"),
-        (compiled(keras, Registered()), "Registered"),
-        (compiled(keras, dense(3, activation=activation)), "mine>activation"),
-        (compiled(keras, loss=lambda a, b: a - b), "__lambda__"),
-        (compiled(keras, loss=plain), "plain"),
-    ):
-        path = save_model(model, tmp_path, "model")
-        with pytest.raises(ValueError, match=f"code.*{named}"):
-            load_model(path)
+
+def test_what_this_program_has_not_registered_is_refused(registered, tmp_path, side_effect):
+    layer, activation = registered
+    layer_path = save_model(compiled(layer()), tmp_path, "layer")
+    dense = keras.layers.Dense(3, activation=activation)
+    activation_path = save_model(compiled(dense), tmp_path, "activation")
+    keras.saving.get_custom_objects().clear()
+    assert_refused(layer_path, side_effect, "Registered")
+    assert_refused(activation_path, side_effect, "mine>activation")
+
+
+def test_what_this_program_has_registered_itself_is_loaded(registered, tmp_path):
+    layer, _ = registered
+    path = save_model(compiled(layer()), tmp_path, "layer")
+    assert isinstance(load_model(path).layers[0], layer)
+
+
+def function(module, name):
+    """Return how a configuration names a function."""
+    return {"class_name": "function", "module": module, "config": name, "registered_name": name}
 
 
 @pytest.mark.parametrize(
@@ -151,25 +322,23 @@ def test_files_that_need_code_are_refused(keras, tmp_path):
         {"module": None},
         {"registered_name": "mine>Dense"},
         {"class_name": "TFSMLayer"},
+        {"class_name": "TorchModuleWrapper"},
+        {"class_name": "JaxLayer"},
+        {"class_name": "FlaxLayer"},
         {"class_name": ["Dense"]},
+        {"config": {"units": 3, "activation": function("os", "system")}},
+        {"config": {"units": 3, "activation": function("builtins", "eval")}},
+        {"config": {"units": 3, "activation": function("kerasx", "Dense")}},
     ],
 )
-def test_a_doctored_configuration_is_refused(keras, tmp_path, change):
-    good = save_model(compiled(keras), tmp_path, "good")
-    with zipfile.ZipFile(good) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(members["config.json"])
-    config["config"]["layers"][1] |= change
-    with zipfile.ZipFile(tmp_path / "bad.keras", "w") as archive:
-        for name, data in (members | {"config.json": json.dumps(config)}).items():
-            archive.writestr(name, data)
-    with pytest.raises(ValueError, match="needs code"):
-        load_model(tmp_path / "bad.keras")
-
-
-def test_written_whole_leaves_nothing_of_a_failure(tmp_path):
-    path = tmp_path / "folder" / "page.html"
-    with pytest.raises(KeyError), atomic_write(path) as part:
-        part.write_text("half")
-        raise KeyError
-    assert list(path.parent.iterdir()) == []
+def test_a_doctored_configuration_is_refused(
+    change, good_members, tmp_path, side_effect, monkeypatch
+):
+    # Here a package is waiting whose mere import would be noticed.
+    monkeypatch.syspath_prepend(tmp_path)
+    code = f"import pathlib\npathlib.Path({str(side_effect)!r}).touch()\nDense = print\n"
+    (tmp_path / "kerasx.py").write_text(code)
+    config = json.loads(good_members["config.json"])
+    config["config"]["layers"][1].update(change)
+    members = good_members | {"config.json": json.dumps(config)}
+    assert_refused(write_archive(tmp_path / "bad.keras", members), side_effect, "")
