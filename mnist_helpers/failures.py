@@ -3,46 +3,78 @@
 import contextlib
 import re
 
-_COLORS = r"\x1b\[[0-9;]*m"
-_FRAMES = r"(?:^[ \t]*File \".*\", line \d+.*\n?(?:[ \t]+(?!File ).*\n?|\n)*)+"
-_PLACE = r"(?:file:/+|~?/(?=[A-Za-z_.~])|[A-Za-z]:[\\/]+)"
-_PATH = rf"(?<=[\"']){_PLACE}[^\"'\n]*|(?<![\w./]){_PLACE}[^\s\"'()<>\[\],;]*"
+# What a terminal is sent to change colors or weights of type.
+_TERMINAL_CODE = r"\x1b\[[0-9;]*m"
+
+# A stack of frames, as TensorFlow puts it into its messages: a line that names a file and a line
+# number, and below it indented lines of code or blank lines.
+_FRAME_LINE = r"^[ \t]*File \".*\", line \d+.*\n?"
+_CODE_LINE = r"[ \t]+(?!File ).*\n?"
+_FRAMES = rf"(?:{_FRAME_LINE}(?:{_CODE_LINE}|\n)*)+"
+
+# A path begins with file:/, with / or ~/ before a name, or with a Windows drive. Within quotation
+# marks it may hold spaces; elsewhere it ends at the next space, quotation mark or bracket.
+_PATH_START = r"(?:file:/+|~?/(?=[A-Za-z_.~])|[A-Za-z]:[\\/]+)"
+_QUOTED_PATH = rf"(?<=[\"']){_PATH_START}[^\"'\n]*"
+_BARE_PATH = rf"(?<![\w./]){_PATH_START}[^\s\"'()<>\[\],;]*"
+# Where an object lies in memory, which differs from run to run.
 _ADDRESS = r"0x[0-9a-fA-F]+"
 
 
 @contextlib.contextmanager
-def expected_error(kind, text):
-    """Print the type and message of the failure that the block must have, and go on after it.
+def expected_error(error_type, text):
+    """Print the type and message of the error that the block must raise, and go on after it.
 
-    ``with failures.expected_error(KeyError, "acc"): history["acc"]`` prints ``KeyError: 'acc'``. A stack
-    of frames within the message, paths and addresses are each printed as an ellipsis.
+    A stack of frames within the message, paths and addresses are each printed as an ellipsis.
 
     Parameters
     ----------
-    kind : exception class, or tuple of them
+    error_type : exception class, or tuple of them
         What the block must raise; a subclass will do.
     text : str
-        What the message must hold on TensorFlow; other back ends have their own words.
+        What the message must contain on TensorFlow; other back ends have their own words.
 
     Raises
     ------
     AssertionError
-        If nothing is raised, or another type, or on TensorFlow another text.
-    """
-    import keras
+        If the block raises nothing, or another type, or on TensorFlow another text.
 
-    kinds = kind if isinstance(kind, tuple) else (kind,)
-    names = " or ".join(kind.__name__ for kind in kinds)
-    wanted = f"this block must raise {names} with the text {text!r}"
+    Examples
+    --------
+    >>> history = {"accuracy": [0.9]}
+    >>> with expected_error(KeyError, "acc"):
+    ...     history["acc"]
+    KeyError: 'acc'
+    """
+    expected = f"this block must raise {_names(error_type)} with the text {text!r}"
     try:
         yield
     except Exception as error:
-        name, message = type(error).__name__, re.sub(_COLORS, "", str(error))
-        if not isinstance(error, kinds):
-            raise AssertionError(f"{wanted}; it raised {name}: {message}") from error
-        if text not in message and keras.config.backend() == "tensorflow":
-            raise AssertionError(f"{wanted}; it raised {name} without it: {message}") from error
-        message = re.sub(_FRAMES, "…\n", message, flags=re.MULTILINE)
-        print(f"{name}: {re.sub(f'{_PATH}|{_ADDRESS}', '…', message).strip()}")
+        name = type(error).__name__
+        message = re.sub(_TERMINAL_CODE, "", str(error))
+        if not isinstance(error, error_type):
+            raise AssertionError(f"{expected}; it raised {name}: {message}") from error
+        if text not in message and _on_tensorflow():
+            raise AssertionError(f"{expected}; it raised {name} without it: {message}") from error
+        print(f"{name}: {_shorten(message)}")
     else:
-        raise AssertionError(f"{wanted}; it raised nothing")
+        raise AssertionError(f"{expected}; it raised nothing")
+
+
+def _names(error_type):
+    if isinstance(error_type, tuple):
+        return " or ".join(kind.__name__ for kind in error_type)
+    return error_type.__name__
+
+
+def _on_tensorflow():
+    import keras
+
+    return keras.config.backend() == "tensorflow"
+
+
+def _shorten(message):
+    """Replace what differs from computer to computer by an ellipsis."""
+    message = re.sub(_FRAMES, "…\n", message, flags=re.MULTILINE)
+    message = re.sub(f"{_QUOTED_PATH}|{_BARE_PATH}|{_ADDRESS}", "…", message)
+    return message.strip()
