@@ -4,6 +4,10 @@ import numpy as np
 
 N_CLASSES = 10
 
+_MAX_GRAY = 255
+_IMAGE_SHAPE = (28, 28)
+_N_PIXELS = 28 * 28
+
 
 def scale_pixels(images):
     """Bring gray levels from 0..255 to 0..1.
@@ -22,23 +26,26 @@ def scale_pixels(images):
     ------
     TypeError
         If `images` are not uint8, most often because they have been scaled already.
+
+    Examples
+    --------
+    >>> scale_pixels(np.array([0, 51, 255], dtype="uint8"))
+    array([0. , 0.2, 1. ], dtype=float32)
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
-        came, advice = f"{images.dtype}", "Convert whole gray levels with images.astype('uint8')."
-        if images.dtype.kind == "f" and images.size and images.max() <= 1:
-            came += f" from {images.min():g} to {images.max():g}"
-            advice = "They are scaled already; dividing by 255 twice leaves them nearly black."
-        raise TypeError(f"`images` must be uint8 pixels from 0 to 255; received {came}. {advice}")
-    return images.astype("float32") / 255
+        raise TypeError(_explain_type(images))
+    return images.astype("float32") / _MAX_GRAY
 
 
-def _check_images(images):
-    images = np.asarray(images)
-    if images.ndim != 3 or images.shape[1:] != (28, 28):
-        one = " One image alone needs a batch axis: images[None]." if images.ndim == 2 else ""
-        raise ValueError(f"`images` must have shape (n, 28, 28); received {images.shape}.{one}")
-    return images
+def _explain_type(images):
+    received = str(images.dtype)
+    advice = "Convert whole gray levels with images.astype('uint8')."
+    is_float = images.dtype.kind == "f"
+    if is_float and images.size > 0 and images.max() <= 1:
+        received += f" from {images.min():g} to {images.max():g}"
+        advice = "They are scaled already; dividing by 255 twice leaves them nearly black."
+    return f"`images` must be uint8 pixels from 0 to 255; received {received}. {advice}"
 
 
 def to_vectors(images):
@@ -56,9 +63,14 @@ def to_vectors(images):
     ------
     ValueError
         If `images` have another shape.
+
+    Examples
+    --------
+    >>> to_vectors(np.zeros((5, 28, 28))).shape
+    (5, 784)
     """
     images = _check_images(images)
-    return images.reshape(len(images), 784)
+    return images.reshape(len(images), _N_PIXELS)
 
 
 def to_images(images):
@@ -76,14 +88,27 @@ def to_images(images):
     ------
     ValueError
         If `images` have another shape.
+
+    Examples
+    --------
+    >>> to_images(np.zeros((5, 28, 28))).shape
+    (5, 28, 28, 1)
     """
-    return _check_images(images)[..., None]
+    return _check_images(images)[..., np.newaxis]
+
+
+def _check_images(images):
+    images = np.asarray(images)
+    if images.ndim != 3 or images.shape[1:] != _IMAGE_SHAPE:
+        message = f"`images` must have shape (n, 28, 28); received {images.shape}."
+        if images.ndim == 2:
+            message += " One image alone needs a batch axis: images[None]."
+        raise ValueError(message)
+    return images
 
 
 def one_hot(labels):
-    """Turn digits into vectors of ten, 1 at the digit's own index, through Keras.
-
-    Keras alone would take -1 for the last class without a word; here it is refused.
+    """Turn digits into vectors of ten, 1 at the digit's own index.
 
     Parameters
     ----------
@@ -98,15 +123,22 @@ def one_hot(labels):
     ------
     ValueError
         If `labels` are not a row of whole numbers from 0 to 9.
+
+    Examples
+    --------
+    >>> one_hot([2])
+    array([[0., 0., 1., 0., 0., 0., 0., 0., 0., 0.]])
     """
     import keras
 
     labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    is_integer = labels.dtype.kind in "iu"
+    if labels.ndim != 1 or not is_integer:
         raise ValueError(
             f"`labels` must be whole numbers of shape (n,); received {labels.dtype} {labels.shape}."
         )
-    if labels.size and not 0 <= labels.min() <= labels.max() < N_CLASSES:
+    # Keras would take -1 for the last class without a word.
+    if labels.size > 0 and (labels.min() < 0 or labels.max() >= N_CLASSES):
         raise ValueError(
             f"`labels` must lie between 0 and 9; received {labels.min()} to {labels.max()}."
         )
@@ -118,8 +150,10 @@ def split_validation(x, y, fraction=0.1, *, seed=0):
 
     Parameters
     ----------
-    x, y : ndarray
-        Images (any shape after the first axis) and their labels: digits (n,) or one-hot (n, 10).
+    x : ndarray, shape (n, ...)
+        Images.
+    y : ndarray, shape (n,) or (n, 10)
+        Their labels: digits, or one-hot vectors.
     fraction : float
         Share that is set aside, 0 <= fraction < 1; 0 sets nothing aside.
     seed : int
@@ -134,17 +168,28 @@ def split_validation(x, y, fraction=0.1, *, seed=0):
     ------
     ValueError
         If `fraction` is out of range, the lengths differ, or a part is too small for ten classes.
+
+    Examples
+    --------
+    >>> digits = np.repeat(np.arange(10), 20)
+    >>> (x_fit, y_fit), (x_val, y_val) = split_validation(np.arange(200), digits, 0.1)
+    >>> np.bincount(y_val)
+    array([2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
     """
     from sklearn.model_selection import train_test_split
 
-    x, y = np.asarray(x), np.asarray(y)
+    x = np.asarray(x)
+    y = np.asarray(y)
     if len(x) != len(y):
         raise ValueError(f"`x` and `y` must be equally long; received {len(x)} and {len(y)}.")
     if not 0 <= fraction < 1:
         raise ValueError(f"`fraction` must be at least 0 and below 1; received {fraction}.")
     if fraction == 0:
         return (x, y), (x[:0], y[:0])
-    digits = y if y.ndim == 1 else y.argmax(axis=1)
+    digits = y
+    if y.ndim != 1:
+        digits = y.argmax(axis=1)
+    # Splitting indices makes the split depend on the labels and the seed alone.
     fit, val = train_test_split(
         np.arange(len(y)), test_size=fraction, stratify=digits, random_state=int(seed)
     )
