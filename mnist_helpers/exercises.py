@@ -1,17 +1,30 @@
 """The checks of the exercises: each prints one sentence, `Right` and why, or a hint.
 
-They look at what an answer is or does, never at how it is written. The replies to multiple choice
-stand in choices.yaml.
+To add one, write `check_<name>` under `@_prints`: call the answer with `_call`, compare what it
+returns with `_compare`, and return the sentence that follows `Right`. For a multiple choice, write
+the replies in choices.yaml and let the check return `_choose("<name>", answer)`.
+
+A check looks at what an answer is or does, never at how it is written.
 """
 
 import copy
 import functools
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 import yaml
 
 from mnist_helpers.tables import load_table
+
+# What tells one of notebook 03's ten designs from another, in the table "architectures".
+_DESIGN_COLUMNS = ("conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place")
+
+# How far an answer may lie from the expected value: rounding in another order, and float32, pass.
+_TOLERANCE = 1e-6
+
+# A received value is quoted in a hint up to this many characters.
+_QUOTED_CHARACTERS = 60
 
 
 class _HintError(Exception):
@@ -19,31 +32,61 @@ class _HintError(Exception):
 
 
 def _prints(check):
+    """Make a check print its sentence: `Right.` and what it returns, or the hint it raises."""
+
     @functools.wraps(check)
-    def printing(answer):
+    def printing_check(answer):
         try:
             print("Right.", check(answer))
         except _HintError as hint:
             print(hint)
-        except Exception as error:  # whatever was handed over, the notebook goes on
-            print(f"This cannot be an answer ({_say(error)}). Read once more what is asked for.")
+        # Whatever was handed over, the notebook goes on: Run All meets unsolved exercises, too.
+        except Exception as error:
+            reason = _error_text(error)
+            print(f"This cannot be an answer ({reason}). Read once more what is asked for.")
 
-    return printing
+    return printing_check
 
 
 # --- notebook 00 -------------------------------------------------------------------------------
 
 
+@_prints
 def check_order(answer):
-    """Check exercise 1 of notebook 00, a letter: what a changed cell does before it is run."""
-    _choose("order", answer)
+    """Check exercise 1 of notebook 00: what a changed cell does before it is run.
+
+    Parameters
+    ----------
+    answer : str
+        The letter of an option.
+
+    Examples
+    --------
+    >>> check_order(None)
+    Not answered yet: write one of the letters a, b, c, d in quotation marks.
+    """
+    return _choose("order", answer)
 
 
 @_prints
 def check_invert(invert):
-    """Check exercise 2 of notebook 00, a function: white on black becomes black on white."""
+    """Check exercise 2 of notebook 00: white on black becomes black on white.
+
+    Parameters
+    ----------
+    invert : callable
+        It is called with an image, uint8 of shape (rows, columns), gray levels 0 to 255, and
+        returns gray levels of the same shape.
+
+    Examples
+    --------
+    >>> check_invert(lambda image: image)
+    The picture comes back as it was. What should 0 become, and what 255?
+    """
     image = np.array([[0, 100, 255], [200, 10, 30]], dtype="uint8")
+    inverted = 255 - image.astype(float)
     below = "Pixels are uint8 and cannot lie below 0; they start again at 255. "
+    # The wrong values are computed in uint8, since the learner's are, too.
     mistakes = {
         "The picture comes back as it was. What should 0 become, and what 255?": image,
         below + "Which number must you subtract from?": -image,
@@ -51,90 +94,166 @@ def check_invert(invert):
         "The rows are turned upside down. Change values, not places.": image[::-1],
         "Left and right are exchanged. Change values, not places.": image[:, ::-1],
     }
-    found = _array(_call(invert, image), image.shape)
-    otherwise = f"The gray levels {image[0]} become {found[0]}. What should each become?"
-    _compare(found, 255 - image.astype(float), mistakes, otherwise)
+    received = _array(_call(invert, image), image.shape)
+    otherwise = f"The gray levels {image[0]} become {received[0]}. What should each become?"
+    _compare(received, inverted, mistakes, otherwise)
     return "Background and ink have changed places, and what was half gray stays about half gray."
 
 
 @_prints
 def check_count_sevens(count_sevens):
-    """Check exercise 3 of notebook 00, a function: how many labels are a 7."""
+    """Check exercise 3 of notebook 00: how many labels are a 7.
+
+    Parameters
+    ----------
+    count_sevens : callable
+        It is called with labels, integers of shape (images,), and returns a number.
+
+    Examples
+    --------
+    >>> check_count_sevens(lambda labels: labels.sum())
+    The labels themselves are added up. First ask which of them are a 7.
+    """
+    # Labels without any 7 uncover a count that was written down after looking at the first ones.
     for labels in (np.array([7, 1, 7, 3, 7]), np.array([1, 2])):
-        found = _number(_call(count_sevens, labels))
+        n_sevens = (labels == 7).sum()
         mistakes = {
             "It still counts all labels: `labels == 7` has one True or False for each of them. "
             "What comes out when you add those up?": len(labels),
             "The labels themselves are added up. First ask which of them are a 7.": labels.sum(),
-            "The sevens are added up, as if each were worth 7.": 7 * (labels == 7).sum(),
+            "The sevens are added up, as if each were worth 7.": 7 * n_sevens,
         }
-        otherwise = f"For the labels {labels} it says {found:g}. Count the sevens by eye."
-        _compare(found, (labels == 7).sum(), mistakes, otherwise)
+        received = _number(_call(count_sevens, labels))
+        otherwise = f"For the labels {labels} it says {received:g}. Count the sevens by eye."
+        _compare(received, n_sevens, mistakes, otherwise)
     return "True counts as 1 and False as 0, so the sum of a comparison is a count."
 
 
 @_prints
 def check_average(average):
-    """Check exercise 4 of notebook 00, a function: the mean picture of one digit."""
+    """Check exercise 4 of notebook 00: the mean picture of one digit.
+
+    Parameters
+    ----------
+    average : callable
+        It is called with images, uint8 of shape (images, 28, 28), labels, integers of shape
+        (images,), and a digit, and returns gray levels of shape (28, 28).
+
+    Examples
+    --------
+    >>> check_average(lambda images, labels, digit: images.mean())
+    One number comes back, the mean over everything. Along which axis do you go?
+    """
     images = np.random.default_rng(0).integers(0, 256, (6, 28, 28)).astype("uint8")
     labels = np.array([3, 5, 3, 3, 5, 1])
-    found, chosen = np.asarray(_call(average, images, labels, 3)), images[labels == 3].astype(float)
-    if found.shape == chosen.shape:
+    threes = images[labels == 3].astype(float)
+    received = np.asarray(_call(average, images, labels, 3))
+    if received.shape == threes.shape:
         raise _HintError(
             "These are the right images, all of them. What is their mean, pixel by pixel?"
         )
-    if found.size == 1:
+    if received.size == 1:
         raise _HintError(
             "One number comes back, the mean over everything. Along which axis do you go?"
         )
     mistakes = {
         "This is the mean of all digits. Choose those with the right label first.": images.mean(0),
-        "The images are added up; the mean is smaller.": chosen.sum(axis=0),
+        "The images are added up; the mean is smaller.": threes.sum(axis=0),
     }
     otherwise = "It is 28×28, but not the mean of the images whose label is the digit asked for."
-    _compare(_array(found, (28, 28)), chosen.mean(axis=0), mistakes, otherwise, tolerance=1)
+    # One gray level: a mean turned into uint8 for the screen has lost its fraction, and is right.
+    gray_level = 1
+    _compare(
+        _array(received, (28, 28)), threes.mean(axis=0), mistakes, otherwise, tolerance=gray_level
+    )
     return "An average digit is blurred where people differ and sharp where they agree."
 
 
 # --- notebook 01 -------------------------------------------------------------------------------
 
 
+@_prints
 def check_batch_size(answer):
-    """Check exercise 1 of notebook 01, a letter: what a larger batch changes."""
-    _choose("batch_size", answer)
+    """Check exercise 1 of notebook 01: what a larger batch changes.
+
+    Parameters
+    ----------
+    answer : str
+        The letter of an option.
+
+    Examples
+    --------
+    >>> check_batch_size(None)
+    Not answered yet: write one of the letters a, b, c, d in quotation marks.
+    """
+    return _choose("batch_size", answer)
 
 
 @_prints
 def check_count_parameters(count_parameters):
-    """Check exercise 2 of notebook 01, a function: the parameters of a dense network."""
+    """Check exercise 2 of notebook 01: the parameters of a dense network.
+
+    Parameters
+    ----------
+    count_parameters : callable
+        It is called with a list of int, the number of inputs and then the units of each layer,
+        and returns a number.
+
+    Examples
+    --------
+    >>> check_count_parameters(lambda sizes: sum(sizes))
+    For [784, 10] it gives 794. Draw two small layers and count the lines.
+    """
     for sizes in ([784, 10], [784, 32, 10], [784, 512, 512, 10]):
-        pairs = list(zip(sizes, sizes[1:], strict=False))
-        weights, biases = sum(a * b for a, b in pairs), sum(sizes[1:])
-        found, last = _number(_call(count_parameters, sizes)), sizes[-2] * 10 + 10
+        weights = sum(n_inputs * n_units for n_inputs, n_units in pairwise(sizes))
+        biases = sum(sizes[1:])
+        n_layers = len(sizes) - 1
+        last_layer = sizes[-2] * sizes[-1] + sizes[-1]
         mistakes = {
             "Those are the weights. What else does each unit add to its sum?": weights,
             "The pixels have been given biases, too. They learn nothing.": weights + sum(sizes),
-            "That is one bias for each layer. Who has one?": weights + len(pairs),
-            "A layer is missing: the ten units at the end learn, too.": weights + biases - last,
+            "That is one bias for each layer. Who has one?": weights + n_layers,
+            "A layer is missing: the ten units at the end learn, too.": (
+                weights + biases - last_layer
+            ),
         }
-        otherwise = f"For {sizes} it gives {found:,g}. Draw two small layers and count the lines."
-        _compare(found, weights + biases, mistakes, otherwise)
+        received = _number(_call(count_parameters, sizes))
+        otherwise = (
+            f"For {sizes} it gives {received:,g}. Draw two small layers and count the lines."
+        )
+        _compare(received, weights + biases, mistakes, otherwise)
     return "Inputs times units plus one bias a unit, layer by layer, as `summary()` counts."
 
 
 @_prints
 def check_shuffle(shuffle):
-    """Check exercise 3 of notebook 01, a function: a new order, each digit with its own label."""
-    images, labels = np.arange(50)[:, None] * np.ones(784), np.arange(50)
-    found = _call(shuffle, images, labels)
-    if not isinstance(found, tuple | list) or len(found) != 2:
+    """Check exercise 3 of notebook 01: a new order, each digit with its own label.
+
+    Parameters
+    ----------
+    shuffle : callable
+        It is called with images of shape (images, pixels) and labels of shape (images,), and
+        returns both in another order.
+
+    Examples
+    --------
+    >>> check_shuffle(lambda images, labels: (images, labels))
+    The labels stand in the same order as before.
+    """
+    labels = np.arange(50)
+    # Every pixel of an image is its label, so an image says which label it should have.
+    images = labels[:, None] * np.ones(784)
+    received = _call(shuffle, images, labels)
+    if not isinstance(received, tuple | list) or len(received) != 2:
         raise _HintError("Two things must come back, as `return images, labels` does.")
-    found_images, found_labels = map(_array, found)
-    if found_images.shape != images.shape or sorted(found_labels.flat) != sorted(labels):
+    received_images = _array(received[0])
+    received_labels = _array(received[1])
+    labels_are_complete = sorted(received_labels.flat) == sorted(labels)
+    if received_images.shape != images.shape or not labels_are_complete:
         raise _HintError("Some digits are lost or there twice: each must come back exactly once.")
-    if (found_labels == labels).all():
+    if (received_labels == labels).all():
         raise _HintError("The labels stand in the same order as before.")
-    if (found_images[:, 0] != found_labels).any():
+    if (received_images[:, 0] != received_labels).any():
         raise _HintError(
             "Picture and label no longer belong together. How often is an order drawn?"
         )
@@ -143,31 +262,56 @@ def check_shuffle(shuffle):
     )
 
 
+@_prints
 def check_dropout(answer):
-    """Check exercise 4 of notebook 01, a letter: why `fit` reports less than `evaluate`."""
-    _choose("dropout", answer)
+    """Check exercise 4 of notebook 01: why `fit` reports less than `evaluate`.
+
+    Parameters
+    ----------
+    answer : str
+        The letter of an option.
+
+    Examples
+    --------
+    >>> check_dropout(None)
+    Not answered yet: write one of the letters a, b, c, d in quotation marks.
+    """
+    return _choose("dropout", answer)
 
 
 @_prints
 def check_crossentropy(crossentropy):
-    """Check exercise 5 of notebook 01, a function: the loss, computed by hand."""
+    """Check exercise 5 of notebook 01: the loss, computed by hand.
+
+    Parameters
+    ----------
+    crossentropy : callable
+        It is called with probabilities and one-hot labels, floats of shape (images, classes),
+        and returns a number.
+
+    Examples
+    --------
+    >>> check_crossentropy(lambda probabilities, one_hot: 0.5)
+    It gives 0.5000. By hand: which probability did each true digit get?
+    """
     probabilities = np.array([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8], [0.6, 0.3, 0.1]])
-    one_hot = np.eye(3)[[0, 1, 2, 1]]
+    labels = [0, 1, 2, 1]
+    one_hot = np.eye(3)[labels]
     losses = -np.log((probabilities * one_hot).sum(axis=1))
-    found = _array(_call(crossentropy, probabilities, one_hot))
-    if found.size == len(losses):
+    received = _array(_call(crossentropy, probabilities, one_hot))
+    if received.size == len(losses):
         raise _HintError(
             "That is one loss for each digit. Keras reports one number for all of them."
         )
-    found = _number(found)
+    received = _number(received)
     mistakes = {
         "The size is right and the sign is not: losses are positive.": -losses.mean(),
         "That grows with the number of digits. A mean would not.": losses.sum(),
         "Divided by the number of entries: how many digits are there?": losses.sum() / one_hot.size,
         "Keras takes the natural logarithm, and this is another one.": losses.mean() / np.log(10),
     }
-    otherwise = f"It gives {found:.4f}. By hand: which probability did each true digit get?"
-    _compare(found, losses.mean(), mistakes, otherwise)
+    otherwise = f"It gives {received:.4f}. By hand: which probability did each true digit get?"
+    _compare(received, losses.mean(), mistakes, otherwise)
     return "Only the probability of the true digit counts, and a small one costs a lot."
 
 
@@ -176,17 +320,31 @@ def check_crossentropy(crossentropy):
 
 @_prints
 def check_window(window):
-    """Check exercise 1 of notebook 02, an array (3, 3): it answers at left edges only."""
+    """Check exercise 1 of notebook 02: a window that answers at left edges only.
+
+    Parameters
+    ----------
+    window : array_like
+        3×3 weights; axes of length 1 are left out, so a layer's (3, 3, 1, 1) will do.
+
+    Examples
+    --------
+    >>> check_window(np.ones((3, 3)))
+    It answers on an even gray, too. What must the nine weights add up to?
+    """
     window = _array(window).squeeze()
     if window.shape != (3, 3):
         raise _HintError(f"The window must have 3×3 weights; received the shape {window.shape}.")
     if not _close(window.sum(), 0):
         raise _HintError("It answers on an even gray, too. What must the nine weights add up to?")
+    # Rows that add up to 0 one by one answer nothing where only the rows differ.
     if not _close(window.sum(axis=1), 0):
         raise _HintError(
             "It answers at upper or lower edges. In which direction should nothing change?"
         )
-    left, middle, right = window.sum(axis=0)
+    columns = window.sum(axis=0)
+    left = columns[0]
+    right = columns[2]
     if right < 0 or left > 0:
         raise _HintError(
             "It answers where bright turns to dark from left to right: the other side."
@@ -196,94 +354,186 @@ def check_window(window):
     return "Minus on the left, plus on the right, and nothing to see where both sides are alike."
 
 
+@_prints
 def check_windows(answer):
-    """Check exercise 2 of notebook 02, a letter: the parameters with smaller windows."""
-    _choose("windows", answer)
+    """Check exercise 2 of notebook 02: the parameters with smaller windows.
+
+    Parameters
+    ----------
+    answer : str
+        The letter of an option.
+
+    Examples
+    --------
+    >>> check_windows(None)
+    Not answered yet: write one of the letters a, b, c, d in quotation marks.
+    """
+    return _choose("windows", answer)
 
 
 @_prints
 def check_conv_parameters(conv_parameters):
-    """Check exercise 3 of notebook 02, a function: the parameters of a convolution."""
+    """Check exercise 3 of notebook 02: the parameters of a convolution.
+
+    Parameters
+    ----------
+    conv_parameters : callable
+        It is called with three int, the number of filters, the side of a window in pixels and
+        the number of maps below, and returns a number.
+
+    Examples
+    --------
+    >>> check_conv_parameters(lambda n_filters, side, depth: 0)
+    For 30 filters of 5×5×1 it gives 0.
+    """
+    # The two convolutions of the article's network.
     for n_filters, side, depth in ((30, 5, 1), (15, 3, 30)):
-        found, weights = _number(_call(conv_parameters, n_filters, side, depth)), side**2 * depth
+        window = side**2
+        weights = window * depth
         mistakes = {
             "The weights are right. What else does each filter have?": n_filters * weights,
             "That is one bias for all filters together.": n_filters * weights + 1,
             "A window is as high as it is wide.": n_filters * (side * depth + 1),
-            "A window goes through all the maps below it, not one.": n_filters * (side**2 + 1),
-            "There is a bias for each map below. Who has one?": n_filters * (side**2 + 1) * depth,
+            "A window goes through all the maps below it, not one.": n_filters * (window + 1),
+            "There is a bias for each map below. Who has one?": n_filters * (window + 1) * depth,
         }
-        otherwise = f"For {n_filters} filters of {side}×{side}×{depth} it gives {found:,g}."
-        _compare(found, n_filters * (weights + 1), mistakes, otherwise)
+        received = _number(_call(conv_parameters, n_filters, side, depth))
+        otherwise = f"For {n_filters} filters of {side}×{side}×{depth} it gives {received:,g}."
+        _compare(received, n_filters * (weights + 1), mistakes, otherwise)
     return "The size of the picture does not come in: all places share the same weights."
 
 
 @_prints
 def check_output_layer(model):
-    """Check exercise 4 of notebook 02, a model: ten probabilities for each image."""
+    """Check exercise 4 of notebook 02: ten probabilities for each image.
+
+    Parameters
+    ----------
+    model : keras.Model
+        It is called with images, float32 of shape (images, 28, 28, 1).
+
+    Examples
+    --------
+    >>> check_output_layer(None)
+    Hand over the function itself, without brackets; received None
+    """
+    # Far brighter than 1, so that outputs which can leave the range from 0 to 1 do.
+    brightness = 50
+    images = brightness * np.random.default_rng(0).random((20, 28, 28, 1), dtype="float32")
+    tensor = _call(model, images)
+    # Keras takes seconds to import; whoever hands over a model has imported it.
     import keras
 
-    images = 50 * np.random.default_rng(0).random((20, 28, 28, 1), dtype="float32")
-    found = _array(keras.ops.convert_to_numpy(_call(model, images)))
-    if found.shape != (20, 10):
+    tolerance = 1e-3
+    received = _array(keras.ops.convert_to_numpy(tensor))
+    if received.shape != (20, 10):
         raise _HintError(
-            f"Each image gets outputs of shape {found.shape[1:]}. How many digits are there?"
+            f"Each image gets outputs of shape {received.shape[1:]}. How many digits are there?"
         )
-    if found.min() < 0:
+    if received.min() < 0:
         raise _HintError(
             "Some outputs are negative, which no probability is. What makes them positive?"
         )
-    if found.max() > 1.001:
+    if received.max() > 1 + tolerance:
         raise _HintError(
             "Some outputs lie above 1, as no probability does. Which activation lets them?"
         )
-    if not _close(found.sum(axis=1), 1, tolerance=1e-3):
+    if not _close(received.sum(axis=1), 1, tolerance):
         raise _HintError("Each output lies between 0 and 1, but the ten do not add up to 1.")
     return "All positive, together 1: the loss can take the logarithm of the true digit's share."
 
 
+@_prints
 def check_shift(answer):
-    """Check exercise 5 of notebook 02, a letter: why a shifted digit is read worse."""
-    _choose("shift", answer)
+    """Check exercise 5 of notebook 02: why a shifted digit is read worse.
+
+    Parameters
+    ----------
+    answer : str
+        The letter of an option.
+
+    Examples
+    --------
+    >>> check_shift(None)
+    Not answered yet: write one of the letters a, b, c, d in quotation marks.
+    """
+    return _choose("shift", answer)
 
 
 # --- notebook 03 -------------------------------------------------------------------------------
 
 
+@_prints
 def check_best_run(answer):
-    """Check exercise 1 of notebook 03, a letter: what the best of many runs is worth."""
-    _choose("best_run", answer)
+    """Check exercise 1 of notebook 03: what the best of many runs is worth.
+
+    Parameters
+    ----------
+    answer : str
+        The letter of an option.
+
+    Examples
+    --------
+    >>> check_best_run(None)
+    Not answered yet: write one of the letters a, b, c, d in quotation marks.
+    """
+    return _choose("best_run", answer)
 
 
 @_prints
 def check_n_runs(n_runs):
-    """Check exercise 2 of notebook 03, a function: how many runs a grid makes."""
+    """Check exercise 2 of notebook 03: how many runs a grid makes.
+
+    Parameters
+    ----------
+    n_runs : callable
+        It is called with a grid, a dict of each parameter's values, and returns a number.
+
+    Examples
+    --------
+    >>> check_n_runs(lambda grid: len(grid))
+    That counts the parameters. How many values has each?
+    """
     for grid in ({"dropout": [0.0, 0.2, 0.5], "seed": range(5), "epochs": [5]}, {"seed": [1, 2]}):
         lengths = [len(values) for values in grid.values()]
-        found = _number(_call(n_runs, grid))
         mistakes = {
             "That adds up the values. Does not every one meet every other?": sum(lengths),
             "That counts the parameters. How many values has each?": len(grid),
             "That is the longest list, as if the values went in step.": max(lengths),
         }
-        otherwise = f"For {grid} it gives {found:g}. Write the combinations down and count them."
-        _compare(found, np.prod(lengths), mistakes, otherwise)
+        received = _number(_call(n_runs, grid))
+        otherwise = f"For {grid} it gives {received:g}. Write the combinations down and count them."
+        _compare(received, np.prod(lengths), mistakes, otherwise)
     return "The product of the lengths: one more value in one list can mean many more runs."
 
 
 @_prints
 def check_fair(grid):
-    """Check exercise 3 of notebook 03, a grid: a comparison that can be believed."""
+    """Check exercise 3 of notebook 03: a comparison that can be believed.
+
+    Parameters
+    ----------
+    grid : dict of str to list
+        The values of each parameter.
+
+    Examples
+    --------
+    >>> check_fair({"dropout": 0.2})
+    The values of dropout must stand in a list, also if there is only one.
+    """
     if not isinstance(grid, dict):
         raise _HintError("A grid is a dict: the name of each parameter, and a list of its values.")
-    alone = [name for name, values in grid.items() if not isinstance(values, list | tuple | range)]
-    if alone:
-        raise _HintError(
-            f"The values of {alone[0]} must stand in a list, also if there is only one."
-        )
-    if list(grid.get("evaluate_on", ["test"])) != ["validation"]:
+    for name, values in grid.items():
+        if not isinstance(values, list | tuple | range):
+            raise _HintError(
+                f"The values of {name} must stand in a list, also if there is only one."
+            )
+    # A parameter that the grid leaves out keeps its default: the test digits, and a single seed.
+    evaluate_on = grid.get("evaluate_on", ["test"])
+    seeds = grid.get("seed", [1])
+    if list(evaluate_on) != ["validation"]:
         raise _HintError("The test digits take part in the choice. Which parameter keeps them out?")
-    if len(set(grid.get("seed", [1]))) < 2:
+    if len(set(seeds)) < 2:
         raise _HintError("As it stands, nobody can tell a better design from a lucky run.")
     changed = [name for name, values in grid.items() if name != "seed" and len(values) > 1]
     if len(changed) != 1:
@@ -296,48 +546,91 @@ def check_fair(grid):
 
 @_prints
 def check_flattery(points):
-    """Check exercise 4 of notebook 03, a number: what the best run flatters by, in points."""
-    found, scores = _number(points), {}
-    for row in load_table("architectures"):
-        if row["evaluate_on"] == "validation":
-            names = ("conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place")
-            design = str([row[name] for name in names])
-            scores.setdefault(design, []).append(100 * row["val_accuracy"])
-    runs = max(scores.values(), key=max)
-    flattery = max(runs) - np.mean(runs)
+    """Check exercise 4 of notebook 03: by how much the best run flatters.
+
+    Parameters
+    ----------
+    points : float
+        Percentage points.
+
+    Examples
+    --------
+    >>> check_flattery(0.5)
+    Find the highest of all fifty runs, then the mean of the five of its own design.
+    """
+    received = _number(points)
+    scores = _validation_scores()
+    highest_design = max(scores, key=lambda design: max(scores[design]))
+    highest_run = max(scores[highest_design])
+    flattery = highest_run - np.mean(scores[highest_design])
+    best_mean = max(np.mean(design_scores) for design_scores in scores.values())
     mistakes = {
         "That is a share. How many points are one?": flattery / 100,
         "Turn the difference round: what flatters is above the mean.": -flattery,
-        "That is the distance to the mean of the design on top. Whose is the highest run?": max(
-            runs
-        )
-        - max(map(np.mean, scores.values())),
-        "That is the highest run itself. How far is it above its own design's mean?": max(runs),
+        "That is the distance to the mean of the design on top. Whose is the highest run?": (
+            highest_run - best_mean
+        ),
+        "That is the highest run itself. How far is it above its own design's mean?": highest_run,
     }
     otherwise = "Find the highest of all fifty runs, then the mean of the five of its own design."
-    _compare(found, flattery, mistakes, otherwise, tolerance=0.005 if found > 0.01 else 5e-5)
+    # An answer may be rounded to two places of a point; a share, 100 times smaller, to four.
+    tolerance = 5e-5
+    if received > 0.01:
+        tolerance = 0.005
+    _compare(received, flattery, mistakes, otherwise, tolerance)
     return "So much of it is luck, which does not come along to the next digits."
+
+
+def _validation_scores():
+    """Return the accuracies of each design of "architectures", in percent of validation digits."""
+    scores = {}
+    for row in load_table("architectures"):
+        if row["evaluate_on"] == "validation":
+            # A column of lists is no key of a dict, but its text is.
+            design = str([row[name] for name in _DESIGN_COLUMNS])
+            scores.setdefault(design, []).append(100 * row["val_accuracy"])
+    return scores
 
 
 @_prints
 def check_paired_interval(paired_interval):
-    """Check exercise 5 of notebook 03, a function: the interval of a difference, seed by seed."""
+    """Check exercise 5 of notebook 03: the interval of a difference, seed by seed.
+
+    Parameters
+    ----------
+    paired_interval : callable
+        It is called with two arrays, the scores of two designs over the same seeds, in percent,
+        and returns the two ends of the 95 % interval of their mean difference.
+
+    Examples
+    --------
+    >>> check_paired_interval(lambda a, b: (0, 1))
+    It gives [0. 1.], where the mean difference is 0.20.
+    """
+    # SciPy's statistics take a second to import, and only this exercise needs them.
     from scipy import stats
 
-    a, b = np.array([98.7, 98.9, 98.8, 98.6, 98.9]), np.array([98.5, 98.8, 98.5, 98.5, 98.6])
-    found = _array(_call(paired_interval, a, b), (2,))
-    mean, error = (a - b).mean(), stats.sem(a - b)
-    t, both = stats.t.ppf(0.975, 4), np.array([-1, 1])
+    a = np.array([98.7, 98.9, 98.8, 98.6, 98.9])
+    b = np.array([98.5, 98.8, 98.5, 98.5, 98.6])
+    received = _array(_call(paired_interval, a, b), (2,))
+    n_seeds = len(a)
+    mean = (a - b).mean()
+    error = stats.sem(a - b)
+    reach = stats.t.ppf(0.975, n_seeds - 1) * error
+    ends = np.array([-1, 1])
     unpaired = stats.ttest_ind(a, b).confidence_interval()
+    # NumPy's `std` divides by n where a sample of n wants n - 1.
+    shrink = np.sqrt((n_seeds - 1) / n_seeds)
     mistakes = {
         "Those are two groups, as if no run had a partner. Take the differences first.": unpaired,
-        "Those are the ends for b minus a.": -mean + t * error * both,
-        "1.96 is for many runs. With few, Student's t is wider.": mean + 1.96 * error * both,
-        "The spread is too small: around their own mean, only four of five are free.": mean
-        + t * error * np.sqrt(0.8) * both,
+        "Those are the ends for b minus a.": -mean + reach * ends,
+        "1.96 is for many runs. With few, Student's t is wider.": mean + 1.96 * error * ends,
+        "The spread is too small: around their own mean, only four of five are free.": (
+            mean + reach * shrink * ends
+        ),
     }
-    otherwise = f"It gives {found.round(3)}, where the mean difference is {mean:.2f}."
-    _compare(found, mean + t * error * both, mistakes, otherwise, tolerance=1e-3)
+    otherwise = f"It gives {received.round(3)}, where the mean difference is {mean:.2f}."
+    _compare(received, mean + reach * ends, mistakes, otherwise, tolerance=1e-3)
     return "What makes a seed's digits easy or hard drops out of each difference."
 
 
@@ -345,65 +638,98 @@ def check_paired_interval(paired_interval):
 
 
 def _choose(name, answer):
-    choices = (resources.files("mnist_helpers") / "choices.yaml").read_text(encoding="utf-8")
-    choice = yaml.safe_load(choices)[name]
-    letter = answer.strip().lower() if isinstance(answer, str) else ""
-    if letter not in choice["replies"]:
-        letters = ", ".join(choice["replies"])
-        print(f"Not answered yet: write one of the letters {letters} in quotation marks.")
-    else:
-        print("Right." if letter == choice["right"] else "No.", choice["replies"][letter])
+    """Return the reply to the right letter of a multiple choice; any other letter's is a hint."""
+    text = (resources.files("mnist_helpers") / "choices.yaml").read_text(encoding="utf-8")
+    choice = yaml.safe_load(text)[name]
+    replies = choice["replies"]
+    letter = ""
+    if isinstance(answer, str):
+        letter = answer.strip().lower()
+    if letter not in replies:
+        letters = ", ".join(replies)
+        raise _HintError(
+            f"Not answered yet: write one of the letters {letters} in quotation marks."
+        )
+    if letter != choice["right"]:
+        raise _HintError(f"No. {replies[letter]}")
+    return replies[letter]
 
 
 def _call(function, *arguments):
+    """Return what a learner's function returns; where it cannot be called or fails, hint at it."""
     if not callable(function):
         raise _HintError(
-            f"Hand over the function itself, without brackets; received {_line(function)}"
+            f"Hand over the function itself, without brackets; received {_quote(function)}"
         )
     try:
-        found = function(*copy.deepcopy(arguments))
+        # Copies: a function that changes its arguments must not change what it is compared with.
+        returned = function(*copy.deepcopy(arguments))
     except Exception as error:
-        raise _HintError(f"It stops with {_say(error)}") from None
-    if found is None or found is ...:
+        raise _HintError(f"It stops with {_error_text(error)}") from None
+    if _is_unsolved(returned):
         raise _HintError(
             "Not solved yet: nothing comes back. Replace the three dots and run it again."
         )
-    return found
+    return returned
 
 
-def _say(error):
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+def _is_unsolved(value):
+    # An exercise has three dots where the answer goes, and a function without return gives None.
+    return value is None or value is ...
 
 
-def _line(value):
-    return " ".join(repr(value).split())[:60]
+def _error_text(error):
+    """Return an error's name and message in one line."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}"
 
 
-def _array(found, shape=None):
-    if found is None or found is ...:
+def _quote(value):
+    """Return the beginning of a value's repr, in one line."""
+    return " ".join(repr(value).split())[:_QUOTED_CHARACTERS]
+
+
+def _array(received, shape=None):
+    """Return an answer as float64, of the shape if one is given; anything else gets a hint."""
+    if _is_unsolved(received):
         raise _HintError("Not solved yet: replace the three dots and run it again.")
     try:
-        found = np.asarray(found, dtype="float64")
+        array = np.asarray(received, dtype="float64")
     except (TypeError, ValueError):
-        raise _HintError(f"Numbers are expected; received {_line(found)}") from None
-    if shape is not None and found.shape != shape:
-        raise _HintError(f"The shape {shape} is expected; received {found.shape}.")
-    return found
+        raise _HintError(f"Numbers are expected; received {_quote(received)}") from None
+    if shape is not None and array.shape != shape:
+        raise _HintError(f"The shape {shape} is expected; received {array.shape}.")
+    return array
 
 
-def _number(found):
-    found = _array(found)
-    if found.size != 1:
-        raise _HintError(f"One number is expected; received the shape {found.shape}.")
-    return found.item()
+def _number(received):
+    """Return an answer as a float; anything but one number gets a hint."""
+    array = _array(received)
+    if array.size != 1:
+        raise _HintError(f"One number is expected; received the shape {array.shape}.")
+    return array.item()
 
 
-def _close(found, expected, tolerance=1e-6):
-    return np.allclose(found, expected, rtol=0, atol=tolerance)
+def _close(received, expected, tolerance=_TOLERANCE):
+    return np.allclose(received, expected, rtol=0, atol=tolerance)
 
 
-def _compare(found, right, mistakes, otherwise, tolerance=1e-6):
-    """Pass if `found` is `right`; else give the hint of the mistake, {hint: value}, that fits."""
-    if not _close(found, right, tolerance):
-        fitting = [hint for hint, value in mistakes.items() if _close(found, value, tolerance)]
-        raise _HintError((*fitting, otherwise)[0])
+def _compare(received, expected, mistakes, otherwise, tolerance=_TOLERANCE):
+    """Do nothing if an answer is right; else hint at the mistake it comes from.
+
+    Parameters
+    ----------
+    received, expected : float or numpy.ndarray
+    mistakes : dict of str to float or numpy.ndarray
+        A hint, and the value to which its mistake leads. The first that fits is taken.
+    otherwise : str
+        The hint where no mistake fits.
+    tolerance : float
+        The largest difference between values that count as equal.
+    """
+    if _close(received, expected, tolerance):
+        return
+    for hint, value in mistakes.items():
+        if _close(received, value, tolerance):
+            raise _HintError(hint)
+    raise _HintError(otherwise)
