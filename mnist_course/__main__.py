@@ -104,27 +104,9 @@ def _add_run(commands):
 
 
 def _run(options):
-    try:
-        from mnist_course.run import command
-    except ImportError:
-        command = _old_run
+    from mnist_course.run import command
+
     return command(options)
-
-
-def _old_run(options):
-    from mnist_course.notebooks import summarize
-    from mnist_course.parameters import split_assignments
-    from mnist_course.run import run_notebooks
-
-    parameters = split_assignments("-p", options.parameters)
-    outcomes = run_notebooks(options.notebooks, parameters=parameters, output=options.output)
-    table = [("notebook", "seconds", "result", "digits"), *map(summarize, outcomes)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for notebook, seconds, *rest in table:
-        rest = "  ".join(f"{text:<{width}}" for text, width in zip(rest, widths[2:], strict=True))
-        print(f"{notebook:<{widths[0]}}  {seconds:>{widths[1]}}  {rest}".rstrip())
-    print(f"\nPages: {options.output}/index.html")
-    return int(any(outcome["error"] for outcome in outcomes))
 
 
 # --- sweep and collect -------------------------------------------------------------------------
@@ -220,10 +202,8 @@ def _add_workers(parser):
 
 
 def _sweep(options):
-    try:
-        from mnist_course.sweep.command import sweep_command
-    except ImportError:
-        from mnist_course.sweep.command import _sweep as sweep_command
+    from mnist_course.sweep.command import sweep_command
+
     return sweep_command(options)
 
 
@@ -238,10 +218,8 @@ def _add_collect(commands):
 
 
 def _collect(options):
-    try:
-        from mnist_course.sweep.command import collect_command
-    except ImportError:
-        from mnist_course.sweep.command import _collect as collect_command
+    from mnist_course.sweep.command import collect_command
+
     return collect_command(options)
 
 

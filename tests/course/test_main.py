@@ -1,0 +1,222 @@
+"""The command line: where nothing is installed, what it hands on, and how it ends."""
+
+import os
+import subprocess
+import sys
+import warnings
+from types import SimpleNamespace
+
+import pytest
+from support.project import ROOT
+
+from mnist_course.__main__ import main
+
+COMMANDS = ["run", "sweep", "collect", "read", "doctor", "handout", "kit"]
+ARGUMENTS = {
+    "run": [],
+    "sweep": ["01"],
+    "collect": ["out"],
+    "read": ["1.png"],
+    "doctor": [],
+    "handout": [],
+    "kit": [],
+}
+HANDLERS = {
+    "run": ("mnist_course.run", "command"),
+    "sweep": ("mnist_course.sweep.command", "sweep_command"),
+    "collect": ("mnist_course.sweep.command", "collect_command"),
+    "read": ("mnist_course.read", "command"),
+    "doctor": ("mnist_course.doctor", "command"),
+    "handout": ("mnist_course.handout", "command"),
+    "kit": ("mnist_course.kit", "command"),
+}
+
+
+@pytest.fixture(autouse=True)
+def usual_warnings(monkeypatch):
+    """Take back, after each test, how `main` shows warnings."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+
+@pytest.fixture
+def handle(monkeypatch):
+    """Return what puts a function in the place of a command's handler."""
+
+    def replace(name, function):
+        module, handler = HANDLERS[name]
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{handler: function}))
+
+    return replace
+
+
+# --- where nothing is installed ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """Return the `bin` of an environment that has this project's wheel and nothing it needs."""
+    folder = tmp_path_factory.mktemp("bare")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder, ROOT]
+    subprocess.run([*pip, *build], check=True)
+    (wheel,) = folder.glob("*.whl")
+    environment = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+    install = ["--python", scripts / "python", "install", "--no-deps", "--no-index", wheel]
+    subprocess.run([*pip, *install], check=True)
+    return scripts
+
+
+def run_in(folder, *command):
+    foreign = ("PYTHON", "VIRTUAL_ENV", "CONDA_")
+    environment = {}
+    for name, value in os.environ.items():
+        if not name.startswith(foreign):
+            environment[name] = value
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_help_needs_nothing_that_does_not_come_with_python(bare, tmp_path):
+    run = run_in(tmp_path, bare / "mnist-course", "--help")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("usage: mnist-course ")
+    for name in COMMANDS:
+        assert f"\n    {name} " in run.stdout
+        run_command = run_in(tmp_path, bare / "mnist-course", name, "--help")
+        assert (run_command.returncode, run_command.stderr) == (0, "")
+        assert run_command.stdout.startswith(f"usage: mnist-course {name} ")
+
+
+@pytest.mark.slow
+def test_the_module_is_the_same_command(bare, tmp_path):
+    by_name = run_in(tmp_path, bare / "mnist-course", "--help")
+    by_module = run_in(tmp_path, bare / "python", "-m", "mnist_course", "--help")
+    assert by_module.stdout == by_name.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "doctor"])
+def test_what_is_missing_is_told_in_one_line(bare, tmp_path, name):
+    run = run_in(tmp_path, bare / "mnist-course", name, *ARGUMENTS[name])
+    (line,) = run.stderr.splitlines()
+    assert run.returncode == 2
+    assert line.startswith("mnist-course: ")
+    assert " is missing: install the course with all it needs" in line
+    assert "pip install -e '.[course]'" in line
+
+
+@pytest.mark.slow
+def test_the_doctor_runs_where_nothing_else_is_installed(bare, tmp_path):
+    run = run_in(tmp_path, bare / "mnist-course", "doctor")
+    assert (run.returncode, run.stderr) == (1, "")
+    assert "MEND  Packages: " in run.stdout
+
+
+# --- what it hands on --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_calls_its_handler_and_returns_its_status(handle, name):
+    handle(name, lambda options: 7)
+    assert main([name, *ARGUMENTS[name]]) == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["run"], {"notebooks": [], "parameters": [], "output": "results"}),
+        (["run", "01", "02"], {"notebooks": ["01", "02"]}),
+        (["run", "-p", "a=1", "-p", "b=2"], {"parameters": ["a=1", "b=2"]}),
+        (["run", "--output", "out"], {"output": "out"}),
+        (
+            ["sweep", "01"],
+            {
+                "notebook": "01",
+                "set": [],
+                "params": None,
+                "workers": None,
+                "threads": None,
+                "timeout": None,
+                "scheduler": None,
+                "tls_ca_file": None,
+                "tls_cert": None,
+                "tls_key": None,
+                "output": None,
+                "dry_run": False,
+                "retry_failed": False,
+                "yes": False,
+            },
+        ),
+        (["sweep", "01", "--set", "a=1", "--set", "b=2"], {"set": ["a=1", "b=2"]}),
+        (["sweep", "01", "--workers", "2", "--threads", "3"], {"workers": 2, "threads": 3}),
+        (["sweep", "01", "--timeout", "0.5"], {"timeout": 0.5}),
+        (["sweep", "01", "--tls-ca-file", "ca", "--tls-key", "k"], {"tls_ca_file": "ca"}),
+        (["sweep", "01", "--dry-run", "--retry-failed", "--yes"], {"dry_run": True, "yes": True}),
+        (["collect", "out"], {"folder": "out"}),
+        (["read", "1.png"], {"pictures": ["1.png"], "explain": None, "json": False}),
+        (["read", "1.png", "--explain", "a.png", "--json"], {"explain": "a.png", "json": True}),
+        (["doctor"], {"data": ""}),
+        (["doctor", "--data", "digits"], {"data": "digits"}),
+        (["kit"], {"install_dataset": None}),
+        (["kit", "--install-dataset", "mnist.npz"], {"install_dataset": "mnist.npz"}),
+    ],
+)
+def test_the_handler_is_given_what_was_typed(handle, words, values):
+    received = []
+    handle(words[0], received.append)
+    main(words)
+    (options,) = received
+    for name, value in values.items():
+        assert getattr(options, name) == value, name
+
+
+@pytest.mark.parametrize("words", [[], ["dance"], ["collect"], ["sweep"], ["read"], ["run", "-x"]])
+def test_what_cannot_be_understood_ends_with_2_and_the_usage(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "usage: mnist-course" in capsys.readouterr().err
+
+
+# --- how it ends -------------------------------------------------------------------------------
+
+
+def raiser(error):
+    def fail(options):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("kind", [ValueError, FileNotFoundError, RuntimeError])
+def test_what_cannot_be_done_is_one_line_and_status_2(handle, capsys, kind):
+    handle("run", raiser(kind("there is no such thing")))
+    assert main(["run"]) == 2
+    assert capsys.readouterr() == ("", "mnist-course: there is no such thing\n")
+
+
+def test_a_mistake_in_the_program_is_not_hidden(handle):
+    handle("run", raiser(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main(["run"])
+
+
+def test_ctrl_c_ends_it_with_130(handle, capsys):
+    handle("run", raiser(KeyboardInterrupt()))
+    assert main(["run"]) == 130
+    output = capsys.readouterr()
+    assert output.err == "\nmnist-course: interrupted; what was finished is kept\n"
+
+
+def test_a_warning_is_a_message_without_the_line_of_code(handle, capsys):
+    def warn(options):
+        warnings.warn("these digits are others", stacklevel=1)
+        return 0
+
+    handle("run", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["run"]) == 0
+    assert capsys.readouterr().err == "mnist-course: these digits are others\n"
