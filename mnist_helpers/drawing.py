@@ -5,13 +5,63 @@ import numpy as np
 
 from mnist_helpers.pictures import read_gray
 
+# MNIST's digits: 28×28 pixels, the digit in a box of 20 pixels, its center of mass on pixel 14.
+SIDE = 28
+BOX_SIDE = 20
+CENTER = 14
+
+# Larger pictures are shrunk to this; sides are always those of the longer side, in pixels.
+DIGIT_PICTURE_SIDE = 200
+PAGE_PICTURE_SIDE = 800
+
+# The paper is estimated on a small picture: light changes slowly, and this is fast. There, no
+# stroke is as wide as STROKE, and a blur of half that standard deviation leaves only the light.
+WORK_SIZE = 128
+STROKE = 51
+LIGHT_BLUR = 26
+# Added to gray and to paper before the division: else noise in a deep shadow would look like ink.
+SHADOW_FLOOR = 0.05
+# A smaller picture is enlarged before its edges are measured: they have too few pixels.
+EDGE_SIDE = 200
+# Keeps the weights of an even picture, which has no edges, from being all zero.
+TINY = 1e-30
+# Ink is seen when half its darkness is above this, and above so many times the pixel noise.
+FAINTEST_LEVEL = 0.01
+NOISE_FACTOR = 3
+
+# A digit is at least this large, as a share of the picture's longer side.
+LEAST_SINGLE_DIGIT = 0.1
+LEAST_DIGIT_ON_PAGE = 0.03
+# In a picture larger than this, strokes a pixel apart belong together.
+JOINING_SIDE = 100
+# A piece smaller than this share of the largest one is a speck.
+SPECK = 0.2
+# Shares of a digit's height. The strokes of one digit may lie above each other with such a gap,
+# as those of a 5 do; a digit whose center lies further below the last one's begins a new row.
+GAP_IN_DIGIT = 1 / 8
+GAP_OF_ROWS = 1 / 2
+# The quartile of ink that counts as full: most of a stroke becomes 1, whatever the pen.
+FULL_INK_PERCENTILE = 75
+# Below this share of full ink, a row or column of pixels is cropped.
+CROP_LEVEL = 0.1
+
+# The width of strokes is measured on a digit 8 times as large as the box, with a margin. A stroke
+# below THIN_STROKE is thinner than those of MNIST; it is widened to MNIST_STROKE.
+FINE_SIDE = 8 * BOX_SIDE
+FINE_MARGIN = 10
+THIN_STROKE = 11
+MNIST_STROKE = 18
+
 
 class NoInkError(ValueError):
     """Nothing in the picture stands out from its background."""
 
 
 def prepare_drawing(image, *, steps=False):
-    """Bring a picture of one digit to the form of MNIST's digits, in the way they were made.
+    """Bring a picture of one digit into the form of MNIST's digits.
+
+    MNIST's digits were made the same way: a box of 20 pixels around the digit, and its center of
+    mass in the middle of 28×28 pixels.
 
     Parameters
     ----------
@@ -19,122 +69,283 @@ def prepare_drawing(image, *, steps=False):
         A file in one of the formats of `pictures.FORMATS`, its bytes, or a picture. An array is
         gray (h, w) or (h, w, 1), RGB (h, w, 3) or RGBA (h, w, 4), from 0 to 1, 255 or 65535.
     steps : bool
-        Return the pictures in between too: a dict of 2-D float32, in the order of making.
+        Also return the pictures in between.
 
     Returns
     -------
-    ndarray of float32, shape (28, 28); with ``steps=True`` a tuple of it and the dict
-        0 is background, 1 full ink.
+    x : ndarray of float32, shape (28, 28)
+        0 is background, 1 is full ink.
+    steps : dict of str to ndarray of float32, shape (h, w)
+        Only with ``steps=True``: the pictures ``gray``, ``ink``, ``digit``, ``box`` and
+        ``centered``, in the order in which they were made.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If there is no such file; if it is no picture, cannot be read, or shows no ink.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a picture, cannot be read, or (as `NoInkError`) shows no ink.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> drawing = np.full((100, 100), 255, dtype="uint8")
+    >>> drawing[20:80, 45:55] = 0
+    >>> x = prepare_drawing(drawing)
+    >>> x.shape
+    (28, 28)
+    >>> float(x.min()), float(x.max())
+    (0.0, 1.0)
     """
-    gray = read_gray(image, 200)
+    gray = read_gray(image, DIGIT_PICTURE_SIDE)
     ink, level = _find_ink(gray)
-    digit = _cut_out(ink, level, _find_pieces(ink >= level, 0.1))
+    pieces = _find_pieces(ink >= level, LEAST_SINGLE_DIGIT)
+    digit = _cut_out(ink, level, pieces)
     box = _fit_box(digit)
     x = _center(box)
-    made = {"gray": gray, "ink": ink, "digit": digit, "box": box, "centered": x}
-    return (x, made) if steps else x
+    if steps:
+        return x, {"gray": gray, "ink": ink, "digit": digit, "box": box, "centered": x}
+    return x
 
 
 def find_digits(image):
     """Cut a picture of several digits into single ones, row by row, each from left to right.
 
-    Takes and raises what `prepare_drawing` does. Strokes close above each other are one digit.
+    Strokes close above each other count as one digit.
+
+    Parameters
+    ----------
+    image : str, Path, bytes, Pillow image or ndarray
+        As `prepare_drawing` takes it.
 
     Returns
     -------
     ndarray of float32, shape (n, 28, 28)
+        Each as `prepare_drawing` returns it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `prepare_drawing` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> page = np.full((100, 300), 255, dtype="uint8")
+    >>> page[20:80, 50:60] = 0
+    >>> page[20:80, 150:160] = 0
+    >>> find_digits(page).shape
+    (2, 28, 28)
     """
-    ink, level = _find_ink(read_gray(image, 800))
-    pieces = _find_pieces(ink >= level, 0.03)
-    tall = np.median(cv2.connectedComponentsWithStats(pieces)[2][1:, cv2.CC_STAT_HEIGHT])
-    joined = cv2.dilate(pieces, np.ones((1 + int(tall / 8), 1)))
+    ink, level = _find_ink(read_gray(image, PAGE_PICTURE_SIDE))
+    pieces = _find_pieces(ink >= level, LEAST_DIGIT_ON_PAGE)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(pieces)
+    # The first component is the background.
+    height = np.median(stats[1:, cv2.CC_STAT_HEIGHT])
+    gap = int(height * GAP_IN_DIGIT)
+    joined = cv2.dilate(pieces, np.ones((1 + gap, 1)))
     _, labels, stats, centers = cv2.connectedComponentsWithStats(joined)
-    order = 1 + np.argsort(centers[1:, 1])
-    row = np.cumsum(np.diff(centers[order, 1], prepend=0) > tall / 2)
-    order = order[np.lexsort((stats[order, cv2.CC_STAT_LEFT], row))]
-    digits = (_cut_out(ink, level, pieces * np.uint8(labels == label)) for label in order)
-    return np.stack([_center(_fit_box(digit)) for digit in digits])
+    digits = []
+    for label in _sort_for_reading(stats, centers, height * GAP_OF_ROWS):
+        piece = pieces * np.uint8(labels == label)
+        digit = _cut_out(ink, level, piece)
+        digits.append(_center(_fit_box(digit)))
+    return np.stack(digits)
+
+
+def _sort_for_reading(stats, centers, row_gap):
+    """Return the labels of the components row by row, each row from left to right."""
+    # The first component is the background.
+    labels = range(1, len(stats))
+    rows = []
+    previous = -np.inf
+    for label in sorted(labels, key=lambda label: centers[label, 1]):
+        y = centers[label, 1]
+        if y - previous > row_gap:
+            rows.append([])
+        rows[-1].append(label)
+        previous = y
+    in_order = []
+    for row in rows:
+        in_order += sorted(row, key=lambda label: stats[label, cv2.CC_STAT_LEFT])
+    return in_order
+
+
+# --- from gray levels to ink -------------------------------------------------------------------
 
 
 def _find_ink(gray):
-    """Take the paper away, whatever the light: the ink, and its level half way up the edges."""
-    small = _scale(gray, 128)
-    around = cv2.GaussianBlur(small, (0, 0), 26, borderType=cv2.BORDER_REPLICATE)
-    if (_steepness(small) * (around - small)).sum() < 0:  # most of what is around ink is paper
-        gray, small = 1 - gray, 1 - small
-    stroke = np.ones((51, 51))  # no stroke is wider
-    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, stroke)
-    light = cv2.GaussianBlur(paper, (0, 0), 26)
-    paper = np.minimum(paper, light + cv2.morphologyEx(small - light, cv2.MORPH_CLOSE, stroke))
-    gray = (gray + 0.05) / (cv2.resize(paper, gray.shape[::-1]) + 0.05)  # what part comes back
-    ink = np.maximum(1 - gray, 0)
-    fine = _scale(ink, max(200, *ink.shape))
-    steepest = _steepness(fine) ** 2 + 1e-30
-    level = (steepest * fine).sum() / steepest.sum()
-    if level < max(0.01, 3 * np.median(abs(np.diff(gray, append=gray[:, -1:])))):
+    """Take the paper away, whatever the light.
+
+    Returns the ink, 0 to 1 in the shape of `gray`, and the level that separates it from the paper.
+    """
+    small = _scale(gray, WORK_SIZE)
+    if not _is_ink_dark(small):
+        gray = 1 - gray
+        small = 1 - small
+    height, width = gray.shape
+    paper = cv2.resize(_estimate_paper(small), (width, height))
+    # The share of the light that comes back from each pixel: 1 from paper, less from ink.
+    reflected = (gray + SHADOW_FLOOR) / (paper + SHADOW_FLOOR)
+    ink = np.maximum(1 - reflected, 0)
+    level = _edge_level(ink)
+    if level < max(FAINTEST_LEVEL, NOISE_FACTOR * _pixel_noise(reflected)):
         raise NoInkError("the picture must show a digit; nothing stands out from the background")
     return ink, level
 
 
+def _is_ink_dark(small):
+    """Whether ink is darker than what surrounds it: most of what lies around ink is paper."""
+    surround = cv2.GaussianBlur(small, (0, 0), LIGHT_BLUR, borderType=cv2.BORDER_REPLICATE)
+    # Only edges count: there, ink meets paper.
+    darker_than_surround = _steepness(small) * (surround - small)
+    return darker_than_surround.sum() >= 0
+
+
+def _estimate_paper(small):
+    """Return what the picture would be without its dark ink."""
+    # A gray closing fills what is dark and narrower than its square; strokes are, shadows are not.
+    square = np.ones((STROKE, STROKE))
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, square)
+    # A closing also lifts the dark end of the light, and faint ink there would be lost. Where the
+    # light is taken out before the closing and put back after it, the estimate stays lower.
+    light = cv2.GaussianBlur(paper, (0, 0), LIGHT_BLUR)
+    evened_paper = light + cv2.morphologyEx(small - light, cv2.MORPH_CLOSE, square)
+    return np.minimum(paper, evened_paper)
+
+
+def _edge_level(ink):
+    """Return the level halfway up the edges: the mean of the ink where it changes steeply."""
+    fine = _scale(ink, max(EDGE_SIDE, *ink.shape))
+    weights = _steepness(fine) ** 2 + TINY
+    return np.average(fine, weights=weights)
+
+
+def _pixel_noise(gray):
+    """Return how much neighbors in a row differ; as most pixels are paper, this is noise."""
+    # A picture one pixel wide has no neighbors: the last column is repeated.
+    differences = np.diff(gray, append=gray[:, -1:])
+    return np.median(abs(differences))
+
+
 def _steepness(gray):
-    """How steep each pixel is, faded out towards the border, where tables and frames begin."""
-    inner = np.outer(*(np.hanning(n + 2)[1:-1] for n in gray.shape))
-    return inner * (cv2.Sobel(gray, -1, 1, 0) ** 2 + cv2.Sobel(gray, -1, 0, 1) ** 2)
+    """Return the squared gradient, faded out towards the border, where tables and frames begin."""
+    height, width = gray.shape
+    # The ends of a Hann window, which are 0, are left out: a picture may be one pixel wide.
+    fade_rows = np.hanning(height + 2)[1:-1]
+    fade_columns = np.hanning(width + 2)[1:-1]
+    fade = np.outer(fade_rows, fade_columns)
+    across = cv2.Sobel(gray, cv2.CV_32F, dx=1, dy=0)
+    down = cv2.Sobel(gray, cv2.CV_32F, dx=0, dy=1)
+    return fade * (across**2 + down**2)
+
+
+# --- from ink to a digit -----------------------------------------------------------------------
 
 
 def _find_pieces(mask, least):
-    """Keep the strokes: not specks, nor what meets the border if something else is large enough."""
-    joined = cv2.dilate(np.uint8(mask), None, iterations=int(max(mask.shape) > 100))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
-    x, y, w, h, _ = stats.T
-    size = np.maximum(w, h)
-    size[0] = 0  # the background
-    border = (x == 0) | (y == 0) | (x + w == mask.shape[1]) | (y + h == mask.shape[0])
-    if size[~border].max(initial=0) >= least * max(mask.shape):
-        size[border] = 0
-    return np.uint8(size >= 0.2 * size.max())[labels]
+    """Return the pieces of a digit as 1, all else as 0.
+
+    Specks are left out. So is what meets the border, such as a table or a frame, if something
+    else is at least `least` of the picture's longer side.
+    """
+    height, width = mask.shape
+    mask = np.uint8(mask)
+    if max(height, width) > JOINING_SIDE:
+        mask = cv2.dilate(mask, None)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    left, top, widths, heights, _ = stats.T
+    size = np.maximum(widths, heights)
+    # The first component is the background.
+    size[0] = 0
+    meets_border = (left == 0) | (left + widths == width)
+    meets_border |= (top == 0) | (top + heights == height)
+    largest_inside = size[~meets_border].max(initial=0)
+    if largest_inside >= least * max(height, width):
+        size[meets_border] = 0
+    is_kept = size >= SPECK * size.max()
+    return np.uint8(is_kept)[labels]
 
 
 def _cut_out(ink, level, piece):
-    full = np.percentile(ink[(piece > 0) & (ink >= level)], 75)
-    return np.minimum(ink / full, 1) * cv2.dilate(piece, None)
+    """Keep the ink of a piece and its soft edge, and bring it to 0 to 1."""
+    strokes = ink[(piece > 0) & (ink >= level)]
+    full_ink = np.percentile(strokes, FULL_INK_PERCENTILE)
+    return np.minimum(ink / full_ink, 1) * cv2.dilate(piece, None)
+
+
+# --- from a digit to MNIST's form --------------------------------------------------------------
 
 
 def _fit_box(digit):
     """Crop, and scale the longer side to 20 pixels; strokes too thin for MNIST are widened."""
     digit = _crop(digit)
-    fine = np.pad(_scale(digit, 160), 10)
-    fine = fine > fine.max() / 2
-    inside = cv2.distanceTransform(np.uint8(fine), cv2.DIST_L2, 5)
-    stroke = 4 * inside[fine].mean() - 2  # a quarter of the width lies between pixel and edge
-    if stroke < 11 or max(digit.shape) < 20:
-        outside = cv2.distanceTransform(np.uint8(~fine), cv2.DIST_L2, 5)
-        digit = _crop(np.clip(max(18 - stroke, 0) / 2 + 1 - outside, 0, 1))
-    box = _scale(digit, 20)
+    fine = np.pad(_scale(digit, FINE_SIDE), FINE_MARGIN)
+    is_ink = fine > fine.max() / 2
+    stroke = _stroke_width(is_ink)
+    # A digit smaller than the box is also drawn anew: enlarged, its edges would be blurred.
+    if stroke < THIN_STROKE or max(digit.shape) < BOX_SIDE:
+        missing = max(MNIST_STROKE - stroke, 0)
+        digit = _crop(_widen(is_ink, missing / 2))
+    box = _scale(digit, BOX_SIDE)
     return box / box.max()
 
 
+def _stroke_width(is_ink):
+    inside = _distance(is_ink)
+    # The distance of a pixel at the edge is 1, to the next pixel; the edge itself is half as far.
+    to_edge = inside[is_ink].mean() - 0.5
+    # From the edge of a stroke to its middle, this grows from 0 to half the width: the mean
+    # is a quarter of the width.
+    return 4 * to_edge
+
+
+def _widen(is_ink, margin):
+    """Grow a shape by a margin; its edge falls from 1 to 0 within one pixel."""
+    outside = _distance(~is_ink)
+    return np.clip(margin + 1 - outside, 0, 1)
+
+
+def _distance(mask):
+    """Return how far each pixel in the mask is from the nearest one outside it, in pixels."""
+    return cv2.distanceTransform(np.uint8(mask), cv2.DIST_L2, cv2.DIST_MASK_5)
+
+
 def _crop(digit):
-    rows, columns = (np.flatnonzero(digit.max(axis) > 0.1) for axis in (1, 0))
-    return digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    rows = np.flatnonzero(digit.max(axis=1) > CROP_LEVEL)
+    columns = np.flatnonzero(digit.max(axis=0) > CROP_LEVEL)
+    top = rows[0]
+    bottom = rows[-1] + 1
+    left = columns[0]
+    right = columns[-1] + 1
+    return digit[top:bottom, left:right]
 
 
 def _scale(image, side):
     """Resize, so that the longer side has `side` pixels."""
-    scale = side / max(image.shape)
-    size = [max(1, round(n * scale)) for n in image.shape[::-1]]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    height, width = image.shape
+    scale = side / max(height, width)
+    new_height = max(1, round(height * scale))
+    new_width = max(1, round(width * scale))
+    interpolation = cv2.INTER_LINEAR
+    if scale < 1:
+        interpolation = cv2.INTER_AREA
+    return cv2.resize(image, (new_width, new_height), interpolation=interpolation)
 
 
 def _center(box):
     """Put the box into 28×28 with its center of mass on pixel 14, as MNIST's digits have it."""
     height, width = box.shape
-    y = np.average(np.arange(height), weights=box.sum(axis=1))
-    x = np.average(np.arange(width), weights=box.sum(axis=0))
-    top, left = np.clip([round(14 - y), round(14 - x)], 0, [28 - height, 28 - width])
-    return np.pad(box, ((top, 28 - height - top), (left, 28 - width - left)))
+    top = _margin_before(box.sum(axis=1))
+    left = _margin_before(box.sum(axis=0))
+    bottom = SIDE - height - top
+    right = SIDE - width - left
+    return np.pad(box, ((top, bottom), (left, right)))
+
+
+def _margin_before(profile):
+    """Return how many pixels go before a profile, so that its center of mass comes to 14."""
+    length = len(profile)
+    center_of_mass = np.average(np.arange(length), weights=profile)
+    margin = round(CENTER - center_of_mass)
+    return min(max(margin, 0), SIDE - length)
