@@ -1,23 +1,44 @@
-"""Notebooks as files: finding them, reading them, naming cells, and what became of a run."""
+"""Notebooks as files: find and read them, name their cells, and read the outcome of a run."""
 
 import re
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import nbformat
 
 from mnist_helpers.record import format_metrics, read_record
 
-_TOOL_TAGS = "parameters injected-parameters check solution exercise complete-program".split()
-_TOOL_TAGS += ["misuse-demo", "raises-exception"]
+# The course's notebooks are numbered; other notebooks beside them are somebody's own.
+NUMBERED = "[0-9]*.ipynb"
+NOTEBOOKS = Path("notebooks")
+PROJECT_NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+# These tags are for tools; each other tag is the name of its cell.
+TOOL_TAGS = [
+    "check",
+    "complete-program",
+    "exercise",
+    "injected-parameters",
+    "misuse-demo",
+    "parameters",
+    "raises-exception",
+    "solution",
+]
+TOOL_TAG_PREFIX = "nbval-"
+
+# The key under which an executed notebook's metadata holds the outcome of its run.
+OUTCOME_KEY = "mnist_helpers"
 
 
 def find_notebooks(names):
-    """Find notebooks by path or by name; all numbered ones in ``notebooks/`` by default.
+    """Find notebooks by path or by name.
 
-    A name is looked for here, then in ``notebooks/``, then in this project's own ``notebooks/``.
+    Parameters
+    ----------
+    names : list of str or pathlib.Path
+        A name is looked for in this folder, then in ``notebooks/``, then in the ``notebooks/`` of
+        this project. When empty, all numbered notebooks of ``notebooks/`` are meant.
 
     Returns
     -------
@@ -27,100 +48,236 @@ def find_notebooks(names):
     ------
     FileNotFoundError
         If there is no such notebook, or none at all.
+
+    Examples
+    --------
+    >>> find_notebooks(["01_dense_network"])[0].name
+    '01_dense_network.ipynb'
     """
-    usual = sorted(Path("notebooks").glob("[0-9]*.ipynb"))
-    own = Path(__file__).parents[1] / "notebooks"
-    places = [*own.glob("[0-9]*.ipynb"), *usual, *Path().glob("[0-9]*.ipynb")]
-    known = {path.stem: path for path in places}
-    paths = [known.get(str(name), Path(name)) for name in names] or usual
+    numbered = sorted(NOTEBOOKS.glob(NUMBERED))
+    paths = numbered
+    if names:
+        paths = [_find_notebook(str(name)) for name in names]
     missing = [str(path) for path in paths if not path.is_file()]
-    if missing or not paths:
-        wanted, here = " or ".join(missing) or "to run", ", ".join(p.stem for p in usual) or "none"
-        raise FileNotFoundError(f"there is no notebook {wanted}; notebooks/ here has: {here}")
+    wanted = " or ".join(missing)
+    if not paths:
+        wanted = "to run"
+    if wanted:
+        known = ", ".join(path.stem for path in numbered) or "none"
+        raise FileNotFoundError(f"there is no notebook {wanted}; notebooks/ here has: {known}")
     return paths
+
+
+def _find_notebook(name):
+    for folder in (Path(), NOTEBOOKS, PROJECT_NOTEBOOKS):
+        for path in folder.glob(NUMBERED):
+            if path.stem == name:
+                return path
+    return Path(name)
 
 
 def read_notebook(path):
     """Read a notebook to run it; a cell tagged `complete-program` becomes prose.
 
-    It holds the same steps as the cells before it: to be read, not to be trained twice.
+    Such a cell repeats the steps of the cells before it: to be read, not to be trained twice.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    nbformat.NotebookNode
 
     Raises
     ------
     ValueError
         If the file is no notebook.
+
+    Examples
+    --------
+    >>> read_notebook(find_notebooks(["01_dense_network"])[0]).nbformat
+    4
     """
     try:
         notebook = nbformat.read(path, as_version=4)
-    except (ValueError, AttributeError) as error:  # the latter when it is JSON, but no notebook
-        raise ValueError(f"it cannot be read: {str(error).splitlines()[0]}") from None
-    for number, cell in enumerate(notebook.cells):
+    except (ValueError, AttributeError) as error:
+        # nbformat raises an AttributeError when the file is JSON, but no notebook.
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"it cannot be read: {reason}") from None
+    for index, cell in enumerate(notebook.cells):
         if "complete-program" in cell.metadata.get("tags", []):
-            text = f"````python\n{cell.source}\n````"
-            shown = nbformat.v4.new_markdown_cell(text, id=cell.id, metadata=cell.metadata)
-            notebook.cells[number] = shown
+            notebook.cells[index] = nbformat.v4.new_markdown_cell(
+                f"````python\n{cell.source}\n````", id=cell.id, metadata=cell.metadata
+            )
     return notebook
 
 
 def cell_name(cell, number):
-    """Name a cell by its first tag that is not for tools, or else by its number."""
+    """Name a cell by its first tag that is not for tools, or else by its number.
+
+    Parameters
+    ----------
+    cell : nbformat.NotebookNode
+    number : int
+        The first cell of a notebook has number 1.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> cell = nbformat.v4.new_code_cell("1 + 1", metadata={"tags": ["check", "add"]})
+    >>> cell_name(cell, 3)
+    'add'
+    >>> cell_name(nbformat.v4.new_code_cell("1 + 1"), 3)
+    'cell 3'
+    """
     for tag in cell.metadata.get("tags", []):
-        if tag not in _TOOL_TAGS and not tag.startswith("nbval-"):
+        if tag not in TOOL_TAGS and not tag.startswith(TOOL_TAG_PREFIX):
             return tag
     return f"cell {number}"
+
+
+def strip_outputs(notebook):
+    """Take the outputs and execution counts out of a notebook's code cells, in place.
+
+    Examples
+    --------
+    >>> cell = nbformat.v4.new_code_cell("1 + 1", execution_count=5)
+    >>> strip_outputs(nbformat.v4.new_notebook(cells=[cell]))
+    >>> cell.execution_count is None
+    True
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell.execution_count = None
 
 
 def hide_paths(value, folder="."):
     """Replace this computer's folders in a text, or in every text within lists and dicts.
 
-    `folder` and this process' become ``.``, the home directory ``~``; pictures are passed over.
+    Parameters
+    ----------
+    value : object
+        A dict's pictures are left as they are.
+    folder : str or pathlib.Path
+        A folder that becomes ``.``, as this process' own does; the home directory becomes ``~``.
+
+    Returns
+    -------
+    object
+        A copy, in which dicts are plain dicts.
+
+    Examples
+    --------
+    >>> hide_paths(["a.png", f"{Path.home()}/a.png"], folder="/srv/run")[0]
+    'a.png'
+    >>> hide_paths("see /srv/run/a.png", folder="/srv/run")
+    'see ./a.png'
     """
+    # Where two of these are one folder, the later name holds.
+    names = {
+        tempfile.gettempdir(): "tmp",
+        sys.prefix: "environment",
+        str(Path.home()): "~",
+        str(Path.cwd()): ".",
+        str(Path(folder).resolve()): ".",
+    }
+    # A file system's root would be found in every path.
+    places = [place for place in names if len(place) > 1]
+    # A folder comes before the folder that it lies in.
+    places.sort(key=len, reverse=True)
+    return _replace_places(value, {place: names[place] for place in places})
+
+
+def _replace_places(value, names):
+    """Replace the keys of `names` by their values, one after the other."""
     if isinstance(value, list):
-        return [hide_paths(item, folder) for item in value]
+        return [_replace_places(item, names) for item in value]
     if isinstance(value, dict):
-        shown = {key: item for key, item in value.items() if not key.startswith("image/")}
-        return value | {key: hide_paths(item, folder) for key, item in shown.items()}
+        replaced = {}
+        for key, item in value.items():
+            # In a picture's base64 text, a short folder such as "/a" would be found by chance.
+            is_picture = key.startswith("image/")
+            replaced[key] = item if is_picture else _replace_places(item, names)
+        return replaced
     if isinstance(value, str):
-        places = {tempfile.gettempdir(): "tmp", sys.prefix: "environment", str(Path.home()): "~"}
-        places |= {str(Path.cwd()): ".", str(Path(folder).resolve()): "."}
-        for place in sorted(places, key=len, reverse=True):
-            if len(place) > 1:  # else it is the root
-                value = re.sub(rf"{re.escape(place)}(?![\w.-])", places[place], value)
+        for place, name in names.items():
+            # "/home/ann" is not to be found in "/home/anna".
+            value = re.sub(rf"{re.escape(place)}(?![\w.-])", name, value)
     return value
 
 
 def read_outcome(path):
-    """Read what became of a run from its executed notebook.
+    """Read the outcome of a run from the executed notebook.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
 
     Returns
     -------
     dict
-        notebook, record (or None), seconds (None, if the run was cut short), and cell and error
-        (None, if it was good).
+        ``notebook``, its name; ``record``, or None; ``seconds``, None if the run was cut short;
+        ``cell``, the name of the last cell that ran, and ``error``, both None after a good run.
+
+    Examples
+    --------
+    >>> read_outcome(find_notebooks(["01_dense_network"])[0])["notebook"]
+    '01_dense_network'
     """
-    notebook, record = nbformat.v4.new_notebook(), None
-    with suppress(ValueError):  # a file cut short, or a record that is not valid
+    try:
         notebook = nbformat.read(path, as_version=4)
+    except ValueError:
+        # The run was cut short while it wrote the file.
+        notebook = nbformat.v4.new_notebook()
+    try:
         record = read_record(notebook)
-    run = notebook.metadata.get("mnist_helpers", {})
-    parts = {key: run.get(key) for key in ("seconds", "cell", "error")}
-    return {"notebook": Path(path).stem, "record": record, **parts}
+    except ValueError:
+        # The error of the run says what is wrong with the record.
+        record = None
+    run = notebook.metadata.get(OUTCOME_KEY, {})
+    return {
+        "notebook": Path(path).stem,
+        "record": record,
+        "seconds": run.get("seconds"),
+        "cell": run.get("cell"),
+        "error": run.get("error"),
+    }
 
 
-def summarize(outcome):
-    """Put an outcome into four texts: notebook, seconds, result, digits."""
-    record = outcome["record"] or {"metrics": {}, "digits": {"text": "not recorded"}}
-    result = ", ".join(f"{name} {value}" for name, value in format_metrics(record["metrics"]))
+def outcome_texts(outcome):
+    """Put the outcome of a run into the four texts of a table.
+
+    Parameters
+    ----------
+    outcome : dict
+        As `read_outcome` returns it; its ``seconds`` must be known.
+
+    Returns
+    -------
+    list of str
+        Notebook, seconds, result and digits.
+
+    Examples
+    --------
+    >>> error = "ValueError: no such layer"
+    >>> outcome = {"notebook": "01", "record": None, "seconds": 1.5, "cell": "fit", "error": error}
+    >>> outcome_texts(outcome)
+    ['01', '1.5', 'FAILED in fit: ValueError: no such layer', 'not recorded']
+    """
+    metrics = {}
+    dataset_text = "not recorded"
+    if outcome["record"]:
+        metrics = outcome["record"]["metrics"]
+        # What follows in parentheses says where the digits come from: too much for a table.
+        dataset_text = outcome["record"]["digits"]["text"].partition(" (")[0]
     if outcome["error"]:
-        where = f" in {outcome['cell']}" if outcome["cell"] else ""
-        result = f"FAILED{where}: {outcome['error']}"
-    digits = record["digits"]["text"].partition(" (")[0]
-    return (outcome["notebook"], f"{outcome['seconds']:.1f}", result, digits)
-
-
-def strip_outputs(notebook):
-    """Take the outputs and execution counts out of a notebook's code cells, in place."""
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
-            cell.execution_count = None
+        place = f" in {outcome['cell']}" if outcome["cell"] else ""
+        result = f"FAILED{place}: {outcome['error']}"
+    else:
+        result = ", ".join(f"{name} {value}" for name, value in format_metrics(metrics))
+    return [outcome["notebook"], f"{outcome['seconds']:.1f}", result, dataset_text]

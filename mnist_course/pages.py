@@ -1,81 +1,155 @@
 """Executed notebooks as pages that stand alone, and an index of them."""
 
 import base64
+import copy
 import html
 import re
 from pathlib import Path
 
 import nbformat
 
-from mnist_course.notebooks import cell_name, hide_paths, read_outcome, summarize
+from mnist_course.notebooks import cell_name, hide_paths, outcome_texts, read_outcome
 from mnist_helpers.saving import atomic_write
 
-_TEMPLATES = Path(__file__).parent / "template"
-_FOCUSABLE = 'tabindex="0" role="group" aria-label='
+TEMPLATES = Path(__file__).parent / "template"
+
+# The first of these that an output has is in the page; scripts and widgets never are.
+OUTPUT_TYPES = [
+    "text/html",
+    "text/markdown",
+    "image/svg+xml",
+    "image/png",
+    "image/jpeg",
+    "text/plain",
+]
+
+# A figure that is wider, in pixels, would have unreadable text on a phone: it scrolls instead.
+WIDE_FIGURE = 640
+
+# A line with more characters is wider than a phone.
+WIDE_TEXT = 30
+
+# A PNG file's width: four bytes behind its signature and the head of its first chunk. In base64,
+# the file's first 24 bytes are 32 characters.
+PNG_WIDTH = slice(16, 20)
+PNG_HEAD = 32
+
+# What the Tab key stops at, so that the arrow keys can scroll it; screen readers say its label.
+TAB_STOP = 'tabindex="0" role="group" aria-label="{label}"'
 
 
-def export_page(executed, page):
+def export_page(notebook, outcome, page):
     """Write the page of an executed notebook; it asks no other host for anything.
 
     Parameters
     ----------
-    executed, page : str or pathlib.Path
-        The notebook, and the HTML file to write.
+    notebook : nbformat.NotebookNode
+        It stays as it is.
+    outcome : dict
+        The outcome of its run, as `notebooks.read_outcome` returns it.
+    page : str or pathlib.Path
+        The HTML file to write.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Digits")])
+    >>> outcome = {"notebook": "01", "record": None, "seconds": 1.5, "cell": None, "error": None}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = Path(folder, "01.html")
+    ...     export_page(notebook, outcome, page)
+    ...     "<title>Digits</title>" in page.read_text(encoding="utf-8")
+    True
     """
+    # Only here, because nbconvert takes long to import.
     from nbconvert import HTMLExporter
 
-    notebook = nbformat.read(executed, as_version=4)
-    notebook.metadata.pop("widgets", None)  # nbconvert would write all of their code into the page
+    notebook = copy.deepcopy(notebook)
+    # nbconvert would write all of their code into the page.
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.title = _find_title(notebook) or outcome["notebook"]
     for number, cell in enumerate(notebook.cells, 1):
-        timing = cell.metadata.get("papermill", {})
-        cell.metadata.name = cell_name(cell, number)
-        cell.metadata.seconds = timing.get("duration") if timing.get("start_time") else None
-        if "outputs" in cell:
-            cell.outputs = nbformat.from_dict(hide_paths(cell.outputs))
-            cell.metadata.wide = any(_png_width(output) > 640 for output in cell.outputs)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.source = hide_paths(cell.source)
-    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    title = re.search(r"^# +(.+)$", prose, re.MULTILINE)
-    notebook.metadata.title = title[1] if title else Path(executed).stem
-    exporter = HTMLExporter(template_name="page", extra_template_basedirs=[str(_TEMPLATES)])
-    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    # The first of these that an output has is shown; scripts and widgets never are.
-    kinds = "text/html text/markdown image/svg+xml image/png image/jpeg text/plain"
-    exporter.config.NbConvertBase.display_data_priority = kinds.split()
-    outcome = hide_paths(read_outcome(executed))
-    body, _ = exporter.from_notebook_node(notebook, {"outcome": outcome})
+        _prepare_cell(cell, number)
+    exporter = HTMLExporter(
+        template_name="page",
+        extra_template_basedirs=[str(TEMPLATES)],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    exporter.config.NbConvertBase.display_data_priority = OUTPUT_TYPES
+    resources = {"outcome": hide_paths(outcome)}
+    body, _ = exporter.from_notebook_node(notebook, resources)
     with atomic_write(page) as part:
-        part.write_text(_let_keys_scroll(body), encoding="utf-8")
+        part.write_text(_add_tab_stops(body), encoding="utf-8")
 
 
-def _let_keys_scroll(body):
-    """Let the Tab key stop where arrow keys may have to scroll, on a phone at least."""
+def _find_title(notebook):
+    """Return the text of the first heading in the prose, or None."""
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    heading = re.search(r"^# +(.+)$", prose, re.MULTILINE)
+    return heading[1] if heading else None
 
-    def stop(block):
-        text = html.unescape(re.sub("<[^>]*>", "", block[0]))
-        wide = max(map(len, text.splitlines()), default=0) > 30
-        return block[0].replace("<pre", f'<pre {_FOCUSABLE}"Text"', 1) if wide else block[0]
 
-    body = re.sub(r'(<div\b[^>]*) tabindex="0"', r"\1", body)  # nbconvert stops at every cell
-    body = re.sub(r"<pre\b.*?</pre>", stop, body, flags=re.DOTALL)
-    body = re.sub(r"(<div [^>]*\bwide\b[^>]*)>", rf'\1 {_FOCUSABLE}"Figure">', body)
-    body = re.sub(r"<table\b", f'<div class="table" {_FOCUSABLE}"Table"><table', body)
-    return body.replace("</table>", "</table></div>")
+def _prepare_cell(cell, number):
+    """Put into a cell's metadata what the template asks for, and hide this computer's folders."""
+    timing = cell.metadata.get("papermill", {})
+    cell.metadata.name = cell_name(cell, number)
+    # papermill gives a duration even to cells that were not run.
+    cell.metadata.seconds = timing.get("duration") if timing.get("start_time") else None
+    if "outputs" in cell:
+        cell.outputs = nbformat.from_dict(hide_paths(cell.outputs))
+        cell.metadata.wide = any(_png_width(output) > WIDE_FIGURE for output in cell.outputs)
+    if "injected-parameters" in cell.metadata.get("tags", []):
+        cell.source = hide_paths(cell.source)
 
 
 def _png_width(output):
+    """Return the width in pixels of an output's picture, 0 when it has none."""
     png = output.get("data", {}).get("image/png", "")
-    return int.from_bytes(base64.b64decode(png[:32])[16:20], "big")
+    return int.from_bytes(base64.b64decode(png[:PNG_HEAD])[PNG_WIDTH], "big")
 
 
-def export_index(folder):
-    """Write ``index.html``, which lists every notebook executed into `folder`."""
+def _add_tab_stops(body):
+    """Let the Tab key stop where arrow keys may have to scroll, on a phone at least."""
+    text_stop = TAB_STOP.format(label="Text")
+    figure_stop = TAB_STOP.format(label="Figure")
+    table_stop = TAB_STOP.format(label="Table")
+
+    def add_to_wide_text(match):
+        block = match[0]
+        text = html.unescape(re.sub("<[^>]*>", "", block))
+        is_wide = any(len(line) > WIDE_TEXT for line in text.splitlines())
+        return block.replace("<pre", f"<pre {text_stop}", 1) if is_wide else block
+
+    # nbconvert lets the key stop at every cell.
+    body = re.sub(r'(<div\b[^>]*) tabindex="0"', r"\1", body)
+    body = re.sub(r"<pre\b.*?</pre>", add_to_wide_text, body, flags=re.DOTALL)
+    body = re.sub(r"(<div [^>]*\bwide\b[^>]*)>", rf"\1 {figure_stop}>", body)
+    body = re.sub(r"<table\b", f'<div class="table" {table_stop}><table', body)
+    return body.replace("</table>", "</table></div>")
+
+
+def export_index(folder, outcomes=()):
+    """Write ``index.html``, which lists every notebook executed into `folder`.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+    outcomes : list of dict
+        Outcomes that are known already; those of other notebooks are read from their files.
+    """
+    # Only here, because the command's help should not wait for it.
     import jinja2
 
-    outcomes = [read_outcome(path) for path in sorted(Path(folder).glob("*.ipynb"))]
-    whole = [outcome for outcome in outcomes if outcome["seconds"] is not None]
-    rows = [(outcome["error"], hide_paths(list(summarize(outcome)))) for outcome in whole]
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
-    with atomic_write(Path(folder) / "index.html") as part:
-        part.write_text(environment.get_template("page/runs.html.j2").render(rows=rows), "utf-8")
+    folder = Path(folder)
+    known = {outcome["notebook"]: outcome for outcome in outcomes}
+    rows = []
+    for path in sorted(folder.glob("*.ipynb")):
+        outcome = known.get(path.stem) or read_outcome(path)
+        # A run that was cut short has no page.
+        if outcome["seconds"] is not None:
+            rows.append((outcome["error"], hide_paths(outcome_texts(outcome))))
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    template = jinja2.Environment(loader=loader, autoescape=True).get_template("page/runs.html.j2")
+    with atomic_write(folder / "index.html") as part:
+        part.write_text(template.render(rows=rows), encoding="utf-8")

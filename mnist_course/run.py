@@ -1,24 +1,67 @@
-"""Notebooks executed through papermill, each in a kernel of this environment."""
+"""Notebooks run one after the other, each in a kernel of its own, with a page for each."""
 
-import functools
-import logging
 import os
 import re
 import sys
-import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import nbformat
 
-from mnist_course.notebooks import cell_name, find_notebooks, read_notebook, read_outcome
+from mnist_course.notebooks import (
+    NOTEBOOKS,
+    OUTCOME_KEY,
+    cell_name,
+    find_notebooks,
+    outcome_texts,
+    read_notebook,
+)
 from mnist_course.pages import export_index, export_page
-from mnist_course.parameters import check_parameters, read_parameters
+from mnist_course.parameters import check_parameters, read_parameters, split_assignments
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import atomic_write
 
-_STARTS = 3
+HEADINGS = ["notebook", "seconds", "result", "digits"]
+SECONDS_COLUMN = HEADINGS.index("seconds")
+
+# papermill's tag for the two cells with which it marks a failure.
+PAPERMILL_ERROR_TAG = "papermill-error-cell-tag"
+
+
+def command(options):
+    """Run what ``mnist-course run`` asks for, and print a table of the outcomes.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Its ``notebooks``, a list of str; its ``parameters``, a list of texts ``name=value``; and
+        its ``output``, a folder.
+
+    Returns
+    -------
+    int
+        The exit status: 1 if a notebook failed, else 0.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `run_notebooks` does.
+    """
+    parameters = split_assignments("-p", options.parameters)
+    outcomes = run_notebooks(options.notebooks, parameters=parameters, output=options.output)
+    _print_table([HEADINGS, *[outcome_texts(outcome) for outcome in outcomes]])
+    print(f"\nPages: {options.output}/index.html")
+    failed = any(outcome["error"] for outcome in outcomes)
+    return 1 if failed else 0
+
+
+def _print_table(rows):
+    columns = zip(*rows, strict=True)
+    widths = [max(len(text) for text in column) for column in columns]
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        cells[SECONDS_COLUMN] = row[SECONDS_COLUMN].rjust(widths[SECONDS_COLUMN])
+        print("  ".join(cells).rstrip())
 
 
 def run_notebooks(notebooks=(), *, parameters=None, output="results"):
@@ -36,32 +79,59 @@ def run_notebooks(notebooks=(), *, parameters=None, output="results"):
     Returns
     -------
     list of dict
-        What `pages.read_outcome` says of each run.
+        The outcome of each run, as `run_copy` returns it.
 
     Raises
     ------
     ValueError, OSError
         If a notebook, a parameter or the folder is refused; nothing has been run then.
     """
-    paths, output = find_notebooks(notebooks), Path(output)
-    if len({path.stem for path in paths}) < len(paths):
-        received = ", ".join(map(str, paths))
-        raise ValueError(f"each notebook needs a name of its own; received {received}")
-    inside = output.resolve().is_relative_to(Path("notebooks").resolve())
-    if inside or output.resolve() in [path.resolve().parent for path in paths]:
-        raise ValueError(f"results may not lie among the notebooks themselves; received {output}")
-    plans = [_plan(path, dict(parameters or {}), output) for path in paths]
+    paths = find_notebooks(notebooks)
+    output = Path(output)
+    _check_names(paths)
+    _check_output(output, paths)
+    plans = [_plan(path, parameters or {}, output) for path in paths]
     output.mkdir(parents=True, exist_ok=True)
+    outcomes = []
     for notebook, copy, values in plans:
         bar = {"desc": f"Executing {copy.stem}", "file": sys.stderr}
-        run_copy(notebook, copy, parameters=values, bar=bar)
-        export_page(copy, copy.with_suffix(".html"))
-    export_index(output)
-    return [read_outcome(copy) for _, copy, _ in plans]
+        executed, outcome = _run(notebook, copy, parameters=values, bar=bar)
+        export_page(executed, outcome, copy.with_suffix(".html"))
+        outcomes.append(outcome)
+    export_index(output, outcomes)
+    return outcomes
+
+
+def _check_names(paths):
+    names = {path.stem for path in paths}
+    if len(names) < len(paths):
+        received = ", ".join(str(path) for path in paths)
+        raise ValueError(f"each notebook needs a name of its own; received {received}")
+
+
+def _check_output(output, paths):
+    """Refuse to write executed notebooks where notebooks to be run lie."""
+    folder = output.resolve()
+    is_inside = folder.is_relative_to(NOTEBOOKS.resolve())
+    if is_inside or folder in [path.resolve().parent for path in paths]:
+        raise ValueError(f"results may not lie among the notebooks themselves; received {output}")
+
+
+def _plan(path, parameters, output):
+    """Return a notebook, the file for its copy, and the values of its parameters."""
+    try:
+        notebook = read_notebook(path)
+        defaults = read_parameters(notebook)
+        values = check_parameters(parameters, defaults)
+    except ValueError as error:
+        raise ValueError(f"{path.stem}: {error}") from None
+    if defaults is not None and "results_dir" in defaults:
+        values.setdefault("results_dir", (output / path.stem).as_posix())
+    return notebook, output / path.name, values
 
 
 def run_copy(notebook, copy, *, parameters, folder=None, timeout=None, environment=None, bar=False):
-    """Execute a notebook into the file `copy` and write into it what became of the run.
+    """Execute a notebook into the file `copy`, and note there what the outcome was.
 
     A run is good when no cell failed and the last one has left a valid record. Several may run at
     once, in threads or processes.
@@ -84,141 +154,109 @@ def run_copy(notebook, copy, *, parameters, folder=None, timeout=None, environme
     Returns
     -------
     dict
-        What `pages.read_outcome` says of `copy`.
+        ``notebook``, its name; ``record``, or None; ``seconds``; and ``cell`` and ``error``, both
+        None after a good run. `notebooks.read_outcome` reads the same from `copy`.
     """
-    kills, error = _memory_kills(), None
-    options = {"folder": folder, "environment": os.environ | (environment or {})}
-    options |= {"end": time.monotonic() + timeout if timeout else None, "progress_bar": bar}
+    _, outcome = _run(
+        notebook,
+        copy,
+        parameters=parameters,
+        folder=folder,
+        timeout=timeout,
+        environment=environment,
+        bar=bar,
+    )
+    return outcome
+
+
+def _run(notebook, copy, *, parameters, folder=None, timeout=None, environment=None, bar=False):
+    """Do what `run_copy` does; return the executed notebook and the outcome."""
+    # Only here, because papermill takes a second to import.
+    from mnist_course.kernels import execute_notebook
+
+    deadline = time.monotonic() + timeout if timeout else None
+    kills_before = _count_memory_kills()
+    error = None
     try:
-        _execute(notebook, copy, parameters, **options)
-    except Exception as failure:  # whatever it is, other notebooks still run
-        error = _describe(failure, timeout, _memory_kills() > kills)
+        execute_notebook(
+            notebook,
+            copy,
+            parameters,
+            folder=folder,
+            environment=os.environ | (environment or {}),
+            deadline=deadline,
+            bar=bar,
+        )
+    except Exception as failure:
+        # Whatever it is, the other notebooks are still run.
+        out_of_memory = _count_memory_kills() > kills_before
+        error = _describe_failure(failure, timeout, out_of_memory)
     executed = nbformat.read(copy, as_version=4)
-    marker = "papermill-error-cell-tag"  # the page has its own words for a failure
-    executed.cells = [c for c in executed.cells if marker not in c.metadata.get("tags", [])]
-    last = None
-    for number, cell in enumerate(executed.cells, 1):
-        if cell.cell_type == "code" and cell.metadata.papermill.get("start_time"):
-            last = cell_name(cell, number)
-    # A dead kernel can leave cells that all read "completed"; only the last one writes a record.
-    try:
-        if error is None and read_record(executed) is None:
-            error = "no record: the last cell must call record_run"
-    except ValueError as invalid:
-        error = f"no valid record: {invalid}"
-    seconds = executed.metadata.papermill.get("duration") or 0.0
-    outcome = {"seconds": seconds, "cell": last if error else None, "error": error}
-    executed.metadata.mnist_helpers = outcome
+    _remove_papermill_cells(executed)
+    record, record_error = _find_record(executed)
+    if error is None:
+        # A dead kernel can leave cells that all read "completed"; without a record, it was none.
+        error = record_error
+    outcome = {
+        "seconds": executed.metadata.papermill.get("duration") or 0.0,
+        "cell": _last_started_cell(executed) if error else None,
+        "error": error,
+    }
+    executed.metadata[OUTCOME_KEY] = outcome
     with atomic_write(copy) as part:
         nbformat.write(executed, part)
-    return read_outcome(copy)
+    return executed, {"notebook": copy.stem, "record": record, **outcome}
 
 
-def _execute(notebook, copy, parameters, **options):
-    import papermill
-    from papermill.engines import papermill_engines
-
-    # The kernel named python3 is this environment's, whatever else is installed for this user.
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    papermill_engines.register("mnist_helpers", _engine())
-    path = str(copy).replace("{", "{{").replace("}", "}}")  # it takes paths for format strings
-    options |= {"engine_name": "mnist_helpers", "kernel_name": "python3", "language": "python"}
-    for attempt in range(_STARTS):
-        # papermill would keep a notebook object given as input in the output's metadata.
-        nbformat.write(notebook, copy)
-        with (
-            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private,
-            # What a kernel says beside its outputs is of interest only if it does not start.
-            open(Path(private, "said"), "w+", encoding="utf-8", errors="replace") as said,
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            options |= {"connection": _connection(private, attempt), "stderr": said}
-            try:
-                papermill.execute_notebook(path, path, parameters, **options)
-                return
-            except RuntimeError as error:
-                if "before replying" not in str(error):
-                    raise
-            said.seek(0)
-            reason = said.read().strip().rpartition("\n")[2]
-    raise RuntimeError(f"the kernel did not start: {reason or 'it gave no reason'}")
+def _remove_papermill_cells(executed):
+    """Take out the cells that papermill adds to a failed run: the page has its own words."""
+    executed.cells = [
+        cell for cell in executed.cells if PAPERMILL_ERROR_TAG not in cell.metadata.get("tags", [])
+    ]
 
 
-def _connection(private, attempt):
-    """Say how to talk to a kernel so that no other user of this machine reaches or overhears it.
-
-    `private` is a folder that only this user may enter.
-    """
-    socket = f"{private}/kernel"
-    # Of ports, two kernels that start at once may be given the same; of sockets never.
-    if attempt == 0 and os.name == "posix" and len(socket) < 100:  # systems allow few more
-        return {"transport": "ipc", "ip": socket}
-    return {"transport_encryption": "auto"}
-
-
-@functools.cache
-def _engine():
-    from papermill.clientwrap import PapermillNotebookClient
-    from papermill.engines import Engine
-    from traitlets.config import Config
-
-    logger = logging.getLogger(f"{__name__}.quiet")
-    logger.setLevel(logging.CRITICAL + 1)  # failures are told once, in the table
-
-    class KernelEngine(Engine):
-        @classmethod
-        def execute_managed_notebook(
-            cls, nb_man, kernel_name, *, folder, environment, connection, stderr, end, **_
-        ):
-            numbers = {id(cell): number for number, cell in enumerate(nb_man.nb.cells, 1)}
-            # papermill's own bar asks this for words.
-            nb_man.get_cell_description = lambda cell: (
-                f"{Path(nb_man.output_path).stem}: {cell_name(cell, numbers[id(cell)])}"
-            )
-            client = PapermillNotebookClient(
-                nb_man,
-                kernel_name=kernel_name,
-                resources={"metadata": {"path": folder}},
-                log=logger,
-                timeout_func=lambda _: None if end is None else max(0, end - time.monotonic()),
-                iopub_timeout=60,  # on a busy machine, outputs come seconds after their cell's end
-                config=Config({"KernelManager": connection}),
-                # What a kernel logs when it is interrupted says nothing of the notebook.
-                extra_arguments=["--log-level=CRITICAL"],
-            )
-            client.execute(env=environment, stderr=stderr)
-
-    return KernelEngine
+def _find_record(executed):
+    """Return the record or None, and what is wrong with it or None."""
+    try:
+        record = read_record(executed)
+    except ValueError as invalid:
+        return None, f"no valid record: {invalid}"
+    if record is None:
+        return None, "no record: the last cell must call record_run"
+    return record, None
 
 
-def _describe(failure, timeout, out_of_memory):
+def _last_started_cell(executed):
+    name = None
+    for number, cell in enumerate(executed.cells, 1):
+        if cell.cell_type == "code" and cell.metadata.papermill.get("start_time"):
+            name = cell_name(cell, number)
+    return name
+
+
+def _describe_failure(failure, timeout, out_of_memory):
     """Say in one line what ended a run: the error's name and its last line."""
     kind = type(failure).__name__
     if kind == "DeadKernelError":
-        return f"the kernel died ({'the system was out of memory' if out_of_memory else 'killed'})"
+        reason = "the system was out of memory" if out_of_memory else "killed"
+        return f"the kernel died ({reason})"
     if kind == "CellTimeoutError":
         return f"time-out: the run was not done after {timeout:g} seconds"
+    # papermill's error has the name and the text of the error in the cell.
     name = getattr(failure, "ename", kind)
-    lines = getattr(failure, "evalue", str(failure)).strip().splitlines()
-    return f"{name}: {lines[-1]}" if lines else name
+    text = getattr(failure, "evalue", str(failure)).strip()
+    if not text:
+        return name
+    return f"{name}: {text.splitlines()[-1]}"
 
 
-def _memory_kills():
+def _count_memory_kills():
     """Count the processes that Linux has ended so far because memory ran out."""
     try:
-        return int(re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text(), re.M)[1])
-    except (OSError, TypeError):  # another system, or an old kernel
+        statistics = Path("/proc/vmstat").read_text(encoding="ascii")
+    except OSError:
+        # Another system.
         return 0
-
-
-def _plan(path, parameters, output):
-    try:
-        notebook = read_notebook(path)
-        defaults = read_parameters(notebook)
-        values = check_parameters(parameters, defaults)
-    except ValueError as error:
-        raise ValueError(f"{path.stem}: {error}") from None
-    if "results_dir" in (defaults or {}):
-        values.setdefault("results_dir", (output / path.stem).as_posix())
-    return notebook, output / path.name, values
+    match = re.search(r"^oom_kill (\d+)", statistics, re.MULTILINE)
+    # Old versions of Linux do not count.
+    return int(match[1]) if match else 0
