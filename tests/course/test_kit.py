@@ -29,7 +29,7 @@ from mnist_course.kit import (
     make_kit,
     pack_dataset,
 )
-from mnist_course.run import read_outcome
+from mnist_course.notebooks import read_outcome
 from mnist_helpers.data import load_mnist
 
 KIT_FILES = ROOT / "mnist_course/kit_files"
