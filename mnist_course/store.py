@@ -8,39 +8,76 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_course.notebooks import cell_name, find_notebooks, hide_paths
+from mnist_course.notebooks import OUTCOME_KEY, cell_name, find_notebooks, hide_paths
 from mnist_course.run import run_copy
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import atomic_write
+
+# What differs between computers and runs, in the metadata of a notebook and of a cell.
+VOLATILE_NOTEBOOK_KEYS = ["widgets", "papermill", OUTCOME_KEY]
+VOLATILE_CELL_KEYS = ["papermill", "execution"]
+WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
+
+KERNELSPEC = {
+    "display_name": "Python 3 (ipykernel)",
+    "language": "python",
+    "name": "python3",
+}
 
 
 def normalize(notebook, folder="."):
     """Return a copy of a notebook without what differs between computers and runs.
 
-    In its outputs the kernel's working `folder` becomes ``.``, the home directory ``~``.
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+    folder : str or pathlib.Path
+        Where the kernel worked; in outputs it becomes ``.``, and the home directory ``~``.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+
+    Examples
+    --------
+    >>> notebook = nbformat.v4.new_notebook(metadata={"papermill": {"duration": 1.5}})
+    >>> sorted(normalize(notebook).metadata)
+    ['kernelspec', 'language_info']
     """
     notebook = nbformat.v4.upgrade(copy.deepcopy(notebook))
-    for key in ("widgets", "papermill", "mnist_helpers"):
+    for key in VOLATILE_NOTEBOOK_KEYS:
         notebook.metadata.pop(key, None)
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    notebook.metadata |= {"kernelspec": kernel, "language_info": {"name": "python"}}
+    notebook.metadata["kernelspec"] = dict(KERNELSPEC)
+    notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        merged = []
-        for output in hide_paths(cell.get("outputs", []), folder):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-            if merged and "name" in output and merged[-1].get("name") == output["name"]:
-                merged[-1]["text"] += output["text"]  # only streams have names
-            else:
-                merged.append(output)
+        for key in VOLATILE_CELL_KEYS:
+            cell.metadata.pop(key, None)
         if cell.cell_type == "code":
-            cell.outputs = nbformat.from_dict(merged)
+            outputs = hide_paths(cell.outputs, folder)
+            cell.outputs = nbformat.from_dict(_normalize_outputs(outputs))
     return notebook
+
+
+def _normalize_outputs(outputs):
+    """Drop widgets, which need their kernel, and join what a stream printed piece by piece."""
+    normalized = []
+    for output in outputs:
+        output.get("data", {}).pop(WIDGET_TYPE, None)
+        # Only streams, stdout and stderr, have a name. Where one is cut is a matter of chance.
+        stream = output.get("name")
+        if stream and normalized and normalized[-1].get("name") == stream:
+            normalized[-1]["text"] += output["text"]
+        else:
+            normalized.append(output)
+    return normalized
 
 
 def store(path):
     """Execute the notebook at `path` on real MNIST and write its outputs into it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
 
     Raises
     ------
@@ -49,48 +86,84 @@ def store(path):
         as it was.
     """
     notebook = nbformat.read(path, as_version=4)
-    digits = os.environ.get("MNIST_HELPERS_DATA") or "mnist"
-    if Path(digits).exists():  # the kernel works in another folder
-        digits = str(Path(digits).resolve())
+    # A folder of its own, so that nothing the notebook writes stays behind.
     with tempfile.TemporaryDirectory() as folder:
-        executed = Path(folder) / path.name
-        variables = {"MNIST_HELPERS_DATA": digits}
-        outcome = run_copy(notebook, executed, parameters={}, folder=folder, environment=variables)
-        if outcome["error"]:
-            raise ValueError(f"{outcome['error']} in {outcome['cell']}")
-        results = nbformat.read(executed, as_version=4).cells
-        for cell, result in zip(notebook.cells, results, strict=True):
+        executed = _execute(notebook, Path(folder) / path.name)
+        for cell, executed_cell in zip(notebook.cells, executed.cells, strict=True):
             if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = result.outputs, result.execution_count
+                cell.outputs = executed_cell.outputs
+                cell.execution_count = executed_cell.execution_count
         notebook = normalize(notebook, folder)
-    for number, cell in enumerate(notebook.cells, 1):
-        for output in cell.get("outputs", []):
-            if output.output_type == "error" or output.get("name") == "stderr":
-                raise ValueError(f"{cell_name(cell, number)} has an error, or output on stderr")
-    record = read_record(notebook)
-    if record is None or record["digits"]["name"] != "MNIST":
-        received = record["digits"]["text"] if record else "no record"
-        raise ValueError(f"stored outputs must be from MNIST; received {received}")
+    _check_streams(notebook)
+    _check_dataset(notebook)
     nbformat.validate(notebook)
     with atomic_write(path) as part:
         nbformat.write(notebook, part)
 
 
+def _execute(notebook, executed_path):
+    """Execute a notebook in the folder of `executed_path`, and read it from there."""
+    dataset = os.environ.get("MNIST_HELPERS_DATA") or "mnist"
+    # A path from here, because the kernel works in another folder.
+    if Path(dataset).exists():
+        dataset = str(Path(dataset).resolve())
+    outcome = run_copy(
+        notebook,
+        executed_path,
+        parameters={},
+        folder=str(executed_path.parent),
+        environment={"MNIST_HELPERS_DATA": dataset},
+    )
+    if outcome["error"]:
+        raise ValueError(f"{outcome['error']} in {outcome['cell']}")
+    return nbformat.read(executed_path, as_version=4)
+
+
+def _check_streams(notebook):
+    """Raise a ValueError if a cell has printed a warning or an error."""
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" or output.get("name") == "stderr":
+                raise ValueError(f"{cell_name(cell, number)} has an error, or output on stderr")
+
+
+def _check_dataset(notebook):
+    """Raise a ValueError unless the record says that the digits were MNIST."""
+    record = read_record(notebook)
+    if record is None:
+        raise ValueError("stored outputs must be from MNIST; received no record")
+    if record["digits"]["name"] != "MNIST":
+        received = record["digits"]["text"]
+        raise ValueError(f"stored outputs must be from MNIST; received {received}")
+
+
 def main(names):
-    """Store the outputs of the named notebooks, or of all; return the exit status."""
+    """Store the outputs of the named notebooks, or of all; return the exit status.
+
+    Parameters
+    ----------
+    names : list of str
+        As `find_notebooks` takes them.
+
+    Returns
+    -------
+    int
+        0 when all are stored, 1 when one is not, 2 when there is no such notebook.
+    """
     try:
         paths = find_notebooks(names)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
-    failed = 0
+    status = 0
     for path in paths:
         try:
             store(path)
-        except Exception as error:  # the next notebook may be good
+        except Exception as error:
+            # Whatever it is, the next notebook may be good.
             print(f"{path.stem} is not stored: {error}", file=sys.stderr)
-            failed = 1
-    return failed
+            status = 1
+    return status
 
 
 if __name__ == "__main__":
