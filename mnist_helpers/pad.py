@@ -5,7 +5,9 @@ from pathlib import Path
 import anywidget
 import numpy as np
 
-SIZE = 280  # pixels each way; pad.js has the same number
+# Pixels each way; pad.js has the same number.
+SIZE = 280
+# Shown where a notebook is only looked at, and in pages made of it.
 HINT = (
     "A pad to draw a digit on: open this notebook in JupyterLab or Jupyter Notebook "
     "and run this cell, and it is here."
@@ -15,14 +17,17 @@ HINT = (
 class DigitPad(anywidget.AnyWidget):
     """A pad to draw a digit on; as the last line of a cell, it is shown under it.
 
-    "Read it" brings the drawing here: it is then in `image`, and goes to the function that
-    `on_submit` was given. Where nothing can be shown, a sentence stands in its place.
+    The button "Read it" brings the drawing here: it is then in `image`, and goes to the function
+    that `on_submit` was given. Where no pad can be shown, a sentence stands in its place.
 
     Examples
     --------
+    >>> def tell_ink(image):
+    ...     share = (image < 128).mean()
+    ...     return f"{share:.0%} of the page is ink."
     >>> pad = DigitPad()
-    >>> pad.on_submit(lambda image: f"{(image < 128).mean():.0%} of the page is ink.")
-    >>> pad
+    >>> pad.on_submit(tell_ink)
+    >>> pad  # doctest: +SKIP
     """
 
     _esm = Path(__file__).with_name("pad.js")
@@ -31,7 +36,7 @@ class DigitPad(anywidget.AnyWidget):
     def __init__(self):
         super().__init__()
         self._image = None
-        self._answer = lambda image: "The drawing has arrived: it is in the pad's `image`."
+        self._answer = _confirm
         self.on_msg(self._receive)
 
     @property
@@ -41,18 +46,25 @@ class DigitPad(anywidget.AnyWidget):
         Returns
         -------
         ndarray of uint8, shape (280, 280), or None
-            A copy; 255 is the page, 0 the ink. None, if nothing was submitted yet.
+            A copy; 255 is the page, 0 the ink. None if nothing was submitted yet.
         """
-        return None if self._image is None else self._image.copy()
+        if self._image is None:
+            return None
+        return self._image.copy()
 
     def on_submit(self, function):
-        """Let `function` answer each drawing; it takes the place of the one before.
+        """Let `function` answer each drawing, instead of the function before.
 
         Parameters
         ----------
         function : callable
-            Takes a drawing as `image` gives it and returns the answer, a text that is shown
-            under the drawing. If it fails, what went wrong is shown there.
+            Takes a drawing as in `image` and returns the answer, a text that is shown under the
+            drawing. If the function fails, what went wrong is shown there.
+
+        Raises
+        ------
+        TypeError
+            If `function` cannot be called.
         """
         if not callable(function):
             raise TypeError(f"`function` must take a drawing and return a text; got {function!r}.")
@@ -62,14 +74,23 @@ class DigitPad(anywidget.AnyWidget):
         """Empty the page, as the button "Clear" does; `image` stays what was last submitted."""
         self.send({"clear": True})
 
-    def _receive(self, _, content, buffers):
+    def _receive(self, widget, content, buffers):
+        """Keep the drawing that pad.js sent, and send the answer back."""
         try:
-            self._image = np.frombuffer(buffers[0], np.uint8).reshape(SIZE, SIZE).copy()
+            pixels = np.frombuffer(buffers[0], np.uint8).reshape(SIZE, SIZE)
+            # The buffer is read-only, and not ours to keep.
+            self._image = pixels.copy()
             answer = str(self._answer(self.image))
-        except Exception as error:  # nobody would see it anywhere else
+        except Exception as error:
+            # An error in a widget's callback only reaches a log: it is shown where one looks.
             answer = f"This did not work. {type(error).__name__}: {error}"
         self.send({"answer": answer})
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
-        return data | {"text/plain": HINT}, metadata
+        data["text/plain"] = HINT
+        return data, metadata
+
+
+def _confirm(image):
+    return "The drawing has arrived: it is in the pad's `image`."
