@@ -4,8 +4,13 @@ import numpy as np
 
 from mnist_helpers.models import read_card
 
+SIDE = 28
 SHAPES = [(28, 28), (28, 28, 1), (1, 28, 28), (1, 28, 28, 1), (784,), (1, 784)]
 REMEDY = "`prepare_drawing` does this"
+# A mean above this at the edge means that the page is light, and the digit dark.
+LIGHT_EDGE = 0.5
+# Pixels above this share of the brightest one belong to the digit.
+INK_SHARE = 1 / 10
 
 
 def diagnose_input(x):
@@ -20,75 +25,141 @@ def diagnose_input(x):
     -------
     list of str
         A sentence for each thing that is unlike MNIST, with what to do; or one that says that
-        nothing is. What is outside 99.8 % of the training digits counts as unlike them.
+        nothing is. Outside the range of 99.8 % of the training digits counts as unlike them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> for sentence in diagnose_input(np.zeros((28, 28), dtype="uint8")):
+    ...     print(sentence)
+    The type is uint8; the network learned from float32.
+    All pixels are the same: there is nothing to read.
     """
     x = np.asarray(x)
-    if x.dtype.kind not in "biuf":
-        return [f"These are no numbers but {x.dtype}: open the picture first."]
-    if x.shape not in SHAPES:
-        return [f"The shape is {x.shape}; the network takes 28×28 pixels: {REMEDY}."]
-    if not np.isfinite(x).all():
-        return ["Some values are NaN or infinite: look for where they come from."]
-    found = []
+    obstacle = _find_obstacle(x)
+    if obstacle is not None:
+        return [obstacle]
+    sentences = []
     if x.dtype.kind != "f":
-        found.append(f"The type is {x.dtype}; the network learned from float32.")
-    image = np.reshape(x, (28, 28)).astype("float64")
-    low, high = image.min(), image.max()
+        sentences.append(f"The type is {x.dtype}; the network learned from float32.")
+    # Each fault is mended here once it is told, so that the next one is told for itself.
+    image = np.reshape(x, (SIDE, SIDE)).astype("float64")
+    low = image.min()
+    high = image.max()
     if low < 0 or high > 1:
-        found.append(
+        sentences.append(
             f"The values go from {low:g} to {high:g}; they must lie between 0 and 1: "
             "divide gray levels by 255, once."
         )
-        image = (image - min(low, 0)) / (high - min(low, 0))
+        image = _bring_into_range(image)
     if low == high:
-        return [*found, "All pixels are the same: there is nothing to read."]
+        sentences.append("All pixels are the same: there is nothing to read.")
+        return sentences
     measures = describe_input(image)
-    if measures["border"] > 0.5:
-        found.append("The edge is light; the digit must be light and the page dark: use 1 - x.")
+    if measures["border"] > LIGHT_EDGE:
+        sentences.append("The edge is light; the digit must be light and the page dark: use 1 - x.")
         measures = describe_input(image.max() - image)
-    return found + _unlike(measures) or ["Nothing in it is unlike MNIST's training digits."]
+    sentences += _compare(measures, read_card("reader")["inputs"])
+    if not sentences:
+        return ["Nothing in it is unlike MNIST's training digits."]
+    return sentences
+
+
+def _find_obstacle(x):
+    """Say why an array cannot be compared at all; None if it can."""
+    if x.dtype.kind not in "biuf":
+        return f"The values are {x.dtype}, not numbers: open the picture first."
+    if x.shape not in SHAPES:
+        return f"The shape is {x.shape}; the network takes 28×28 pixels: {REMEDY}."
+    if not np.isfinite(x).all():
+        return "Some values are NaN or infinite: look for where they come from."
+    return None
+
+
+def _bring_into_range(image):
+    """Scale to the range from 0 to 1; zero stays zero unless there is something below it."""
+    low = min(image.min(), 0)
+    high = image.max()
+    # All pixels are the same, and not above 0: there is nothing to divide by.
+    if low == high:
+        return image
+    return (image - low) / (high - low)
 
 
 def describe_input(image):
-    """Measure an input, shape (28, 28), in [0, 1]; see `read_card("reader")["inputs"]`."""
-    mask = image > image.max() / 10
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    edge = np.concatenate([image[[0, -1]].ravel(), image[:, [0, -1]].ravel()])
+    """Measure an input as the reader's card does for MNIST.
+
+    Parameters
+    ----------
+    image : ndarray of float, shape (28, 28)
+        From 0 to 1, light ink on a dark page.
+
+    Returns
+    -------
+    dict of str to float
+        ``border``, the mean of the outermost pixels; ``brightest``, the largest pixel; ``size``,
+        the longer side of the digit in pixels; ``center_row`` and ``center_column``, where the
+        center of mass lies; and ``ink``, the mean pixel. ``read_card("reader")["inputs"]`` has
+        the range of each in MNIST.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.zeros((28, 28))
+    >>> image[4:24, 12:16] = 1
+    >>> measures = describe_input(image)
+    >>> int(measures["size"]), float(measures["center_row"])
+    (20, 13.5)
+    """
+    is_ink = image > image.max() * INK_SHARE
+    rows = np.flatnonzero(is_ink.any(axis=1))
+    columns = np.flatnonzero(is_ink.any(axis=0))
+    top_and_bottom = image[[0, -1]].ravel()
+    left_and_right = image[:, [0, -1]].ravel()
+    positions = np.arange(SIDE)
     return {
-        "border": edge.mean(),
+        "border": np.concatenate([top_and_bottom, left_and_right]).mean(),
         "brightest": image.max(),
         "size": max(np.ptp(rows), np.ptp(columns)) + 1,
-        "center_row": (image.sum(axis=1) @ np.arange(28)) / image.sum(),
-        "center_column": (image.sum(axis=0) @ np.arange(28)) / image.sum(),
+        "center_row": (image.sum(axis=1) @ positions) / image.sum(),
+        "center_column": (image.sum(axis=0) @ positions) / image.sum(),
         "ink": image.mean(),
     }
 
 
-def _unlike(measures):
-    usual = read_card("reader")["inputs"]
-    beyond = {
-        name: int(measures[name] > high) - int(measures[name] < low)
-        for name, (low, high) in usual.items()
-    }
-    found = []
-    if beyond["border"] > 0:
-        found.append(f"There is ink at the edge, where MNIST has none: {REMEDY}.")
-    if beyond["brightest"] < 0:
+def _compare(measures, usual):
+    """Return a sentence for each measure that lies outside its usual range."""
+    below = set()
+    above = set()
+    for name in usual:
+        low, high = usual[name]
+        if measures[name] < low:
+            below.add(name)
+        elif measures[name] > high:
+            above.add(name)
+    unusual = below | above
+    sentences = []
+    if "border" in above:
+        sentences.append(f"There is ink at the edge, where MNIST has none: {REMEDY}.")
+    if "brightest" in below:
         brightest = f"{measures['brightest']:.2f}"
-        found.append(
+        sentences.append(
             f"The brightest pixel is {brightest}; full ink is 1: divide by the largest value."
         )
-    if beyond["size"]:
-        size, usually = measures["size"], f"{usual['size'][0]:.0f}"
-        found.append(f"The digit is {size} pixels long; MNIST's are {usually}: {REMEDY}.")
-    if beyond["center_row"] or beyond["center_column"]:
-        at = f"row {measures['center_row']:.1f}, column {measures['center_column']:.1f}"
-        found.append(f"Its center of mass is in {at}; MNIST's are in 14, 14: {REMEDY}.")
-    if beyond["ink"]:
+    if "size" in unusual:
+        size = measures["size"]
+        usual_size = f"{usual['size'][0]:.0f}"
+        sentences.append(f"The digit is {size} pixels long; MNIST's are {usual_size}: {REMEDY}.")
+    if "center_row" in unusual or "center_column" in unusual:
+        place = f"row {measures['center_row']:.1f}, column {measures['center_column']:.1f}"
+        sentences.append(f"Its center of mass is in {place}; MNIST's are in 14, 14: {REMEDY}.")
+    if "ink" in unusual:
         low, high = usual["ink"]
-        pen = "finer" if beyond["ink"] > 0 else "broader"
-        found.append(
+        pen = "broader"
+        if "ink" in above:
+            pen = "finer"
+        sentences.append(
             f"The mean pixel is {measures['ink']:.2f}; MNIST's go from {low:.2f} to {high:.2f}: "
             f"use a {pen} pen."
         )
-    return found
+    return sentences

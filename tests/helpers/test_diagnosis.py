@@ -49,7 +49,7 @@ def test_a_prepared_input_and_the_training_digits_are_well():
 @pytest.mark.parametrize(
     ("x", "words"),
     [
-        ("seven.png", "no numbers"),
+        ("seven.png", "not numbers"),
         (SEVEN, "The shape is (280, 280)"),
         (np.stack([WELL, WELL]), "The shape is (2, 28, 28)"),
         (np.where(WELL > 0.5, np.nan, WELL), "NaN"),
