@@ -1,4 +1,4 @@
-"""What the reader makes of a picture: its answer, in words and as a figure."""
+"""Read pictures of digits with the network that ships: the answers, in words and as a figure."""
 
 import functools
 from typing import NamedTuple
@@ -9,14 +9,34 @@ from mnist_helpers.drawing import NoInkError, prepare_drawing
 from mnist_helpers.models import load_pretrained
 from mnist_helpers.preprocessing import to_images
 
+# What each of the network's outputs stands for; the last one is for what is no digit.
+ANSWERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, None)
+BATCH_SIZE = 256
+# Sizes of `plot_reading`'s figure: of a step in inches, and of the bars as a multiple of a step.
+STEP_WIDTH = 1.55
+BARS_WIDTH = 1.9
+STRIP_HEIGHT = 1.9
+
 
 class Prediction(NamedTuple):
-    """What was read: a digit (None where it looks like none), and how sure that is, 0 to 1."""
+    """What a picture was read as.
+
+    Attributes
+    ----------
+    digit : int or None
+        The most probable answer; None if it looks like no digit.
+    confidence : float
+        The probability of that answer, 0 to 1.
+    runner_up : int or None
+        The second most probable answer.
+    probabilities : ndarray of float32, shape (11,)
+        Of the digits 0 to 9, and last of no digit.
+    """
 
     digit: int | None
     confidence: float
     runner_up: int | None
-    probabilities: np.ndarray  # of the ten digits, and last of none
+    probabilities: np.ndarray
 
 
 def read_digits(pictures):
@@ -25,17 +45,26 @@ def read_digits(pictures):
     Parameters
     ----------
     pictures : iterable
-        Each as `prepare_drawing` takes it.
+        Each as `prepare_drawing` takes it: a path, bytes, a Pillow image or an array.
 
     Returns
     -------
     list of Prediction
-        One for each; an empty page is no digit.
+        One for each picture; an empty page is no digit.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As `prepare_drawing`.
+        As `prepare_drawing` does; the message says which of the pictures it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> page = np.full((100, 100), 255, dtype="uint8")
+    >>> page[20:80, 45:55] = 0
+    >>> (prediction,) = read_digits([page])
+    >>> prediction.digit
+    1
     """
     inputs = []
     for number, picture in enumerate(pictures):
@@ -46,69 +75,188 @@ def read_digits(pictures):
     return read_inputs(inputs)
 
 
-def prepare_or_blank(picture):
-    """Prepare a picture as `prepare_drawing` does; an empty page gives an input without ink."""
+def prepare_or_blank(picture, *, steps=False):
+    """Prepare a picture as `prepare_drawing` does; an empty page gives an input without ink.
+
+    Parameters
+    ----------
+    picture : str, Path, bytes, Pillow image or ndarray
+        As `prepare_drawing` takes it.
+    steps : bool
+        Also return the pictures in between.
+
+    Returns
+    -------
+    x : ndarray of float32, shape (28, 28)
+        0 is background, 1 is full ink.
+    steps : dict of str to ndarray
+        Only with ``steps=True``: as `prepare_drawing` returns them; empty for an empty page.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a picture or cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> empty_page = np.full((100, 100), 255, dtype="uint8")
+    >>> float(prepare_or_blank(empty_page).max())
+    0.0
+    """
     try:
-        return prepare_drawing(picture)
+        return prepare_drawing(picture, steps=steps)
     except NoInkError:
-        return np.zeros((28, 28), "float32")
+        blank = np.zeros((28, 28), "float32")
+        if steps:
+            return blank, {}
+        return blank
 
 
 def read_inputs(inputs):
-    """Read inputs, shape (n, 28, 28), in [0, 1], as they are: a Prediction for each."""
+    """Read inputs that have been prepared.
+
+    Parameters
+    ----------
+    inputs : sequence of ndarray, shape (n, 28, 28)
+        As `prepare_drawing` returns them: from 0 to 1, 1 is full ink.
+
+    Returns
+    -------
+    list of Prediction
+        One for each input.
+
+    Raises
+    ------
+    ValueError
+        If the inputs have another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> (prediction,) = read_inputs(np.zeros((1, 28, 28), dtype="float32"))
+    >>> print(prediction.digit)
+    None
+    """
     import keras
 
-    images = to_images(inputs) if len(inputs) else []
-    batches = [images[i : i + 256] for i in range(0, len(images), 256)]
-    found = [keras.ops.convert_to_numpy(_reader()(batch)) for batch in batches]
-    return [_reading(probabilities) for batch in found for probabilities in batch]
+    if len(inputs) == 0:
+        return []
+    images = to_images(inputs)
+    predictions = []
+    for start in range(0, len(images), BATCH_SIZE):
+        batch = images[start : start + BATCH_SIZE]
+        # Keras advises to call the network for a few inputs: `predict` compiles a loop first.
+        outputs = _load_reader()(batch)
+        for probabilities in keras.ops.convert_to_numpy(outputs):
+            predictions.append(_to_prediction(probabilities))
+    return predictions
 
 
 @functools.cache
-def _reader():
+def _load_reader():
     return load_pretrained("reader")
 
 
-def _reading(probabilities):
-    names = [*range(10), None]
+def _to_prediction(probabilities):
     first, second = np.argsort(-probabilities)[:2]
-    return Prediction(names[first], float(probabilities[first]), names[second], probabilities)
+    return Prediction(
+        digit=ANSWERS[first],
+        confidence=float(probabilities[first]),
+        runner_up=ANSWERS[second],
+        probabilities=probabilities,
+    )
 
 
-def plot_reading(steps, reading, axes=None):
+def in_words(prediction):
+    """Say in a few words what a picture was read as.
+
+    Parameters
+    ----------
+    prediction : Prediction
+
+    Returns
+    -------
+    str
+        The digit and the confidence.
+
+    Examples
+    --------
+    >>> in_words(Prediction(digit=7, confidence=0.998, runner_up=1, probabilities=None))
+    '7 (99.8 %)'
+    >>> in_words(Prediction(digit=None, confidence=0.97, runner_up=0, probabilities=None))
+    'no digit (97.0 %)'
+    """
+    answer = prediction.digit
+    if answer is None:
+        answer = "no digit"
+    return f"{answer} ({100 * prediction.confidence:.1f} %)"
+
+
+def plot_reading(steps, prediction, axes=None):
     """Draw the steps from a picture to the network's input, and the probabilities beside them.
 
     Parameters
     ----------
     steps : dict of str to ndarray
-        As `prepare_drawing(image, steps=True)` gives them.
-    reading : Prediction
-        As `read_digits` gives it.
+        As `prepare_drawing(image, steps=True)` returns them.
+    prediction : Prediction
+        As `read_digits` returns it.
     axes : sequence of Axes, optional
-        One for each step and one for the probabilities.
+        One for each step, and one for the probabilities. The default is a figure of their own.
 
     Returns
     -------
     sequence of Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prediction = Prediction(7, 1.0, 1, np.eye(11)[7])
+    >>> axes = plot_reading({"picture": np.zeros((28, 28))}, prediction)
+    >>> [ax.get_title() for ax in axes]
+    ['picture', '7 (100.0 %)']
     """
     if axes is None:
         import matplotlib.pyplot as plt
 
-        widths = [1] * len(steps) + [1.9]
-        size = (1.55 * sum(widths), 1.9)
-        axes = plt.subplots(1, len(widths), figsize=size, width_ratios=widths)[1]
-    *strip, bars = axes
-    for ax, (name, picture) in zip(strip, steps.items(), strict=True):
+        widths = strip_widths(len(steps))
+        size = (STEP_WIDTH * sum(widths), STRIP_HEIGHT)
+        _, axes = plt.subplots(1, len(widths), figsize=size, width_ratios=widths)
+    for ax, (name, picture) in zip(axes[:-1], steps.items(), strict=True):
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
         ax.set(title=name, xticks=[], yticks=[])
-    names = [*map(str, range(10)), "none"]
-    bars.bar(names, reading.probabilities, color="0.75", edgecolor="black")
-    bars.set(title=in_words(reading), ylabel="probability", ylim=(0, 1.05))
-    bars.tick_params(axis="x", labelsize=8)
+    _plot_probabilities(axes[-1], prediction)
     return axes
 
 
-def in_words(reading):
-    """Say a reading in a few words: ``7 (99.8 %)``, or ``no digit (97.0 %)``."""
-    name = "no digit" if reading.digit is None else reading.digit
-    return f"{name} ({100 * reading.confidence:.1f} %)"
+def strip_widths(n_steps):
+    """Return the relative widths of `plot_reading`'s axes.
+
+    Parameters
+    ----------
+    n_steps : int
+        How many steps are drawn.
+
+    Returns
+    -------
+    list of float
+        1 for each step, and the width of the bars.
+
+    Examples
+    --------
+    >>> strip_widths(2)
+    [1, 1, 1.9]
+    """
+    return [1] * n_steps + [BARS_WIDTH]
+
+
+def _plot_probabilities(ax, prediction):
+    names = [str(digit) for digit in ANSWERS[:-1]]
+    names.append("none")
+    ax.bar(names, prediction.probabilities, color="0.75", edgecolor="black")
+    # A little above 1, so that the bar of a certain answer does not touch the frame.
+    ax.set(title=in_words(prediction), ylabel="probability", ylim=(0, 1.05))
+    ax.tick_params(axis="x", labelsize=8)

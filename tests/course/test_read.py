@@ -53,8 +53,8 @@ def test_a_bad_picture_is_told_and_the_others_are_read(pictures, capsys):
         f"{paths[2]:<{len(paths[1])}}  {in_words(read_digits([FOUR])[0])}"
     ]
     first, second = told.err.splitlines()
-    assert first.startswith(f"mnist_helpers: {paths[0]}: ")
-    assert second.startswith(f"mnist_helpers: {paths[1]}: ")
+    assert first.startswith(f"mnist-course: {paths[0]}: ")
+    assert second.startswith(f"mnist-course: {paths[1]}: ")
 
 
 def test_the_command_writes_json(pictures, capsys):
