@@ -1,35 +1,82 @@
-"""Where the digits come from, and the proof that they are the right ones."""
+"""Where the digits come from, and the proof that they are the right ones.
+
+A download runs in a thread of its own: a name look-up can hang for minutes, no time limit of a
+library reaches it, and of all that Python offers only a thread can be left behind.
+"""
 
 import contextlib
 import gzip
 import hashlib
+import multiprocessing
 import os
 import sys
 import tempfile
-import types
+import threading
 import warnings
 import zipfile
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
+from numpy.lib import format as npy_format
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-CONNECT_SECONDS, READ_SECONDS, DOWNLOAD_SECONDS = 5, 20, 300
-MAX_BYTES = 2**26  # the four arrays, not even compressed, are 55 MB
 
-_ARRAYS = dict(  # shape, and sha256 of the values
-    x_train=((60000, 28, 28), "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757"),
-    y_train=((60000,), "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13"),
-    x_test=((10000, 28, 28), "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"),
-    y_test=((10000,), "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5"),
-)
-_IDX = "train-images?idx3*", "train-labels?idx1*", "t10k-images?idx3*", "t10k-labels?idx1*"
-_KNOWN = {  # by the sha256 of all four, in this order
+CONNECT_SECONDS = 5
+READ_SECONDS = 20
+DOWNLOAD_SECONDS = 300
+# A download that is done sooner shows no progress bar.
+BAR_DELAY_SECONDS = 1
+# The four arrays take 55 MB, not even compressed.
+MAX_BYTES = 2**26
+_CHUNK_BYTES = 2**16
+
+# The shape of each array, and the sha256 of its values.
+_ARRAYS = {
+    "x_train": (
+        (60000, 28, 28),
+        "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    ),
+    "y_train": (
+        (60000,),
+        "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    ),
+    "x_test": (
+        (10000, 28, 28),
+        "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    ),
+    "y_test": (
+        (10000,),
+        "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+    ),
+}
+# The original files. Some copies have a dot before "idx", some a hyphen; some end in .gz.
+_IDX_PATTERNS = {
+    "x_train": "train-images?idx3*",
+    "y_train": "train-labels?idx1*",
+    "x_test": "t10k-images?idx3*",
+    "y_test": "t10k-labels?idx1*",
+}
+_ZIP_MAGIC = b"PK"
+_GZIP_MAGIC = b"\x1f\x8b"
+_NPY_MAGIC = npy_format.magic(1, 0)
+# The third byte of an IDX file says what its values are: 8 is for uint8.
+_IDX_UINT8 = 8
+
+# Datasets by the sha256 of all four arrays, in the order above.
+_DATASET_NAMES = {
     "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16": "MNIST",
     "06d36b07ac2c9debea7d034828cf09c37aaa9d4677c62b5a7931020a1715847c": "bundled digits",
 }
+
+_N_BUNDLED_TRAIN = 1500
+# scikit-learn's digits have gray levels from 0 to 16.
+_BUNDLED_MAX_GRAY = 16
+# As in MNIST, a digit fills 20 of the 28 rows, and its center of mass lies at (14, 14).
+_IMAGE_SIZE = 28
+_DIGIT_SIZE = 20
+_CENTER = 14
+
 _FORMS = "an mnist.npz or the folder with the four original IDX files"
 
 
@@ -48,8 +95,8 @@ def load_mnist(path=None):
     ----------
     path : str or path-like, optional
         An ``.npz`` file, or a folder with ``mnist.npz`` or the four original IDX files (gzipped or
-        not). Two words stand for themselves: ``"digits"`` takes the bundled digits on purpose,
-        ``"mnist"`` searches but never falls back on them. ``""`` is the same as None.
+        not). Two words have a meaning of their own: ``"digits"`` takes the bundled digits on
+        purpose, ``"mnist"`` searches but never falls back on them. ``""`` is the same as None.
 
     Returns
     -------
@@ -67,25 +114,26 @@ def load_mnist(path=None):
     -----
     MNIST: Yann LeCun, Corinna Cortes, Christopher J. C. Burges; CC BY-SA 3.0.
     Optical recognition of handwritten digits (UCI): E. Alpaydin, C. Kaynak; CC BY 4.0.
+
+    Examples
+    --------
+    >>> (x_train, y_train), (x_test, y_test) = load_mnist("digits")
+    >>> x_train.shape
+    (1500, 28, 28)
     """
-    variable = os.environ.get("MNIST_HELPERS_DATA", "")
-    # The argument "mnist" gives way to a path in the variable, which can only be MNIST's.
-    named = path if path and (path != "mnist" or variable in ("", "digits")) else variable
-    if named == "digits":
+    source = _choose_source(path, os.environ.get("MNIST_HELPERS_DATA", ""))
+    if source == "digits":
         return _bundled_digits()
-    if named not in ("", "mnist"):
-        try:
-            return _read(Path(os.path.expanduser(named)))
-        except (OSError, ValueError) as error:
-            cure = f"Give {_FORMS}, or leave `path` and MNIST_HELPERS_DATA empty for a download."
-            raise type(error)(f"{named}: {error}. {cure}") from None
+    if source not in ("", "mnist"):
+        return _read_source(source)
     try:
         return _search()
     except FileNotFoundError as error:
-        if named == "mnist":
+        if source == "mnist":
             raise
         message = f"THESE DIGITS ARE NOT MNIST but 1,797 that ship with scikit-learn. {error}"
-    # Appended, so that a second call shows it too, and a filter that somebody set still decides.
+    # Python shows a warning once for each place; this filter shows it after a second call too. It
+    # is appended, so that a filter that somebody set still decides.
     warnings.filterwarnings("always", category=BundledDigitsWarning, append=True)
     warnings.warn(message, BundledDigitsWarning, stacklevel=2)
     return _bundled_digits()
@@ -104,147 +152,309 @@ def describe(arrays):
     dict
         ``name`` ("MNIST", "bundled digits" or "unknown digits"), ``train`` and ``test`` (int),
         ``sha256`` over the bytes of the four arrays, and a ``text`` that says it.
+
+    Examples
+    --------
+    >>> dataset = describe(load_mnist("digits"))
+    >>> dataset["name"], dataset["train"], dataset["test"]
+    ('bundled digits', 1500, 297)
     """
     (x_train, y_train), (x_test, y_test) = arrays
     digest = hashlib.sha256()
     for array in (x_train, y_train, x_test, y_test):
         digest.update(np.ascontiguousarray(array))
-    name = _KNOWN.get(digest.hexdigest(), "unknown digits")
+    sha256 = digest.hexdigest()
+    name = _DATASET_NAMES.get(sha256, "unknown digits")
     text = f"{name}: {len(x_train):,} training and {len(x_test):,} test digits"
     if name == "bundled digits":
         text += " (scikit-learn's copy of the UCI digits, brought to 28×28)"
-    counts = {"train": len(x_train), "test": len(x_test)}
-    return {"name": name, **counts, "sha256": digest.hexdigest(), "text": text}
+    return {
+        "name": name,
+        "train": len(x_train),
+        "test": len(x_test),
+        "sha256": sha256,
+        "text": text,
+    }
+
+
+def _choose_source(path, variable):
+    """Return what decides where the digits come from: the argument or the variable."""
+    # The argument "mnist" gives way to a path in the variable, where only MNIST can be.
+    if path == "mnist" and variable not in ("", "digits"):
+        return variable
+    if path:
+        return path
+    return variable
+
+
+def _read_source(source):
+    """Read the file or folder that somebody named, and say what to do if it cannot be read."""
+    try:
+        return _read(Path(os.path.expanduser(source)))
+    except (OSError, ValueError) as error:
+        cure = f"Give {_FORMS}, or leave `path` and MNIST_HELPERS_DATA empty for a download."
+        raise type(error)(f"{source}: {error}. {cure}") from None
+
+
+# --- where MNIST may be --------------------------------------------------------------------------
 
 
 def _search():
+    """Try each place where MNIST may be; raise FileNotFoundError with all the reasons."""
     import pooch
 
-    theirs = os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras") + "/datasets/mnist.npz"
-    ours = pooch.os_cache("mnist_helpers") / "mnist.npz"
+    keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
+    keras_cache = Path(os.path.expanduser(keras_home), "datasets", "mnist.npz")
+    own_cache = pooch.os_cache("mnist_helpers") / "mnist.npz"
     url = os.environ.get("MNIST_HELPERS_URL") or URL
-    reasons = ["MNIST could not be had:"]
-    for read, *place in (_read, Path(theirs)), (_read, ours), (_download, url, ours):
+    attempts = [
+        (f"{keras_cache}", lambda: _read(keras_cache)),
+        (f"{own_cache}", lambda: _read(own_cache)),
+        (f"{url} into {own_cache}", lambda: _download(url, own_cache)),
+    ]
+    reasons = ""
+    for description, load in attempts:
         try:
-            return read(*place)
-        except Exception as error:  # whatever it is, the next place is tried
-            cause = getattr((*error.args, None)[0], "reason", error)  # requests wraps the cause
-            reasons.append(f"{' into '.join(map(str, place))}: {cause}")
-    advice = f'\nGo online, set MNIST_HELPERS_DATA to {_FORMS}, or take load_mnist("digits").'
-    raise FileNotFoundError("\n  - ".join(reasons) + advice)
+            return load()
+        except Exception as error:
+            # Whatever went wrong, the next place may do.
+            reasons += f"\n  - {description}: {_root_cause(error)}"
+    advice = f'Go online, set MNIST_HELPERS_DATA to {_FORMS}, or take load_mnist("digits").'
+    raise FileNotFoundError(f"MNIST could not be had:{reasons}\n{advice}")
+
+
+def _root_cause(error):
+    """Return what an error of requests hides: the socket's message is in error.args[0].reason."""
+    if not error.args:
+        return error
+    return getattr(error.args[0], "reason", error)
 
 
 def _download(url, target):
-    import pooch
+    """Download MNIST, check it, and only then put it where `target` says."""
     from tqdm import tqdm
 
-    def update(_):  # by the file's size, since pooch counts a short chunk as a whole one
-        if (size := part.stat().st_size) > MAX_BYTES:
-            raise _fault(f"at most {MAX_BYTES:,} bytes", "more")
-        bar.total = progress.total or None
-        bar.update(size - bar.n)
-
-    progress = types.SimpleNamespace(update=update, reset=lambda: None, close=lambda: None)
-    fetch = pooch.HTTPDownloader(progress, 2**16, timeout=(CONNECT_SECONDS, READ_SECONDS))
     target.parent.mkdir(parents=True, exist_ok=True)
-    parts = tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True)
-    bar = tqdm(desc="mnist.npz", unit="B", unit_scale=True, delay=1, file=sys.stdout)
-    # Only a thread can be left alone when a look-up hangs; the missing folder ends it later.
-    with parts as folder, bar, ThreadPool(1) as pool:
+    # Beside the target, because a move is atomic only within one file system. The folder is
+    # private: of several downloads at once, each has its own file.
+    temporary = tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True)
+    bar = tqdm(
+        desc="mnist.npz", unit="B", unit_scale=True, delay=BAR_DELAY_SECONDS, file=sys.stdout
+    )
+    with temporary as folder, bar:
         part = Path(folder, "mnist.npz")
-        job = pool.apply_async(fetch, (url, part, None))
-        job.wait(DOWNLOAD_SECONDS)
-        if not job.ready():
-            raise TimeoutError(f"not finished after {DOWNLOAD_SECONDS} seconds")
-        job.get()
+        _fetch_within_time(url, part, bar)
         arrays = _read(part)
-        with contextlib.suppress(PermissionError):  # on Windows, while another process reads it
+        # Windows does not replace a file that another process is reading.
+        with contextlib.suppress(PermissionError):
             os.replace(part, target)
-        return arrays
+    return arrays
 
 
-def _fault(expected, came):
-    if isinstance(came, bytes):
-        page = came.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-        came = f"a file that starts with {came[:16]!r}" if came else "an empty file"
-        came += " like a web page (a login or error page, saved in its place?)" * page
-    return ValueError(f"expected {expected}; received {came}")
+def _fetch_within_time(url, part, bar):
+    """Run `_fetch` in a thread, and leave it behind when the time is up."""
+    abandoned = threading.Event()
+    with ThreadPool(1) as pool:
+        job = pool.apply_async(_fetch, (url, part, bar, abandoned))
+        try:
+            job.get(DOWNLOAD_SECONDS)
+        except multiprocessing.TimeoutError:
+            raise TimeoutError(f"not finished after {DOWNLOAD_SECONDS} seconds") from None
+        finally:
+            abandoned.set()
+
+
+def _fetch(url, part, bar, abandoned):
+    """Write what an address gives into the file `part`, and tell the progress bar."""
+    import requests
+
+    received = 0
+    timeout = (CONNECT_SECONDS, READ_SECONDS)
+    with requests.get(url, stream=True, timeout=timeout) as response:
+        response.raise_for_status()
+        bar.total = _declared_size(response.headers)
+        with part.open("wb") as file:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                if abandoned.is_set():
+                    return
+                received += len(chunk)
+                if received > MAX_BYTES:
+                    raise _data_error(f"at most {MAX_BYTES:,} bytes", "more")
+                file.write(chunk)
+                bar.update(len(chunk))
+
+
+def _declared_size(headers):
+    """Return how many bytes the server says will come, or None where it says nothing of use."""
+    # What is compressed for the way has another size once it is unpacked, which the bar counts.
+    if "Content-Encoding" in headers:
+        return None
+    length = headers.get("Content-Length", "")
+    if not length.isdecimal():
+        return None
+    return int(length)
+
+
+# --- reading and checking ------------------------------------------------------------------------
 
 
 def _read(path):
     """Read and check the four arrays; the caller adds the place to what is raised."""
-    npz = path / "mnist.npz" if path.is_dir() else path
-    if not (npz.is_file() or path.is_dir()):
-        raise FileNotFoundError("there is no such file or folder")
+    npz_path = path
+    if path.is_dir():
+        npz_path = path / "mnist.npz"
     try:
-        arrays = tuple(_read_npz(npz) if npz.is_file() else _read_idx(path))
-    except Exception as error:  # zipfile, zlib, gzip and others have each their own for damage
+        if npz_path.is_file():
+            x_train, y_train, x_test, y_test = _read_npz(npz_path)
+        elif path.is_dir():
+            x_train, y_train, x_test, y_test = _read_idx(path)
+        else:
+            raise FileNotFoundError("there is no such file or folder")
+    except Exception as error:
+        # For damage, zipfile, zlib, gzip and others each raise an error of their own; these three
+        # are ours or say enough. Subclasses, such as UnicodeDecodeError, mean damage too.
         if type(error) in (ValueError, FileNotFoundError, PermissionError):
             raise
-        raise _fault("whole files", f"a damaged or cut one ({error!r})") from error
-    return arrays[:2], arrays[2:]
+        raise _data_error("whole files", f"a damaged or cut one ({error!r})") from error
+    return (x_train, y_train), (x_test, y_test)
 
 
 def _read_npz(path):
+    """Return the four arrays of an .npz file."""
+    arrays = []
     with path.open("rb") as file:
-        if not file.peek(64).startswith(b"PK"):
-            raise _fault("an .npz archive", file.peek(64))
+        start = file.peek(64)
+        if not start.startswith(_ZIP_MAGIC):
+            raise _data_error("an .npz archive", _describe_start(start))
         with zipfile.ZipFile(file) as archive:
-            expected, members = [f"{name}.npy" for name in _ARRAYS], archive.namelist()
-            if sorted(members) != sorted(expected):
-                raise _fault(f"the arrays {expected}", f"{members}"[:200])
-            return [_take(name, archive.open(f"{name}.npy"), _skip_npy) for name in _ARRAYS]
+            _check_members(archive.namelist())
+            for name in _ARRAYS:
+                with archive.open(f"{name}.npy") as member:
+                    _check_npy_header(member, name)
+                    arrays.append(_read_values(member, name))
+    return arrays
+
+
+def _check_members(members):
+    expected = [f"{name}.npy" for name in _ARRAYS]
+    if sorted(members) != sorted(expected):
+        raise _data_error(f"the arrays {expected}", str(members)[:200])
 
 
 def _read_idx(folder):
-    for name, pattern in zip(_ARRAYS, _IDX, strict=True):
-        found = sorted(filter(Path.is_file, folder.glob(pattern)))
-        if not found:
+    """Return the four arrays of a folder with the original files."""
+    arrays = []
+    for name, pattern in _IDX_PATTERNS.items():
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if not paths:
             raise FileNotFoundError(f"expected mnist.npz or four IDX files; nothing fits {pattern}")
-        with found[0].open("rb") as file:
-            zipped = file.peek(2).startswith(b"\x1f\x8b")
-            yield _take(name, gzip.open(file) if zipped else file, _skip_idx)
+        with paths[0].open("rb") as file:
+            stream = file
+            if file.peek(2).startswith(_GZIP_MAGIC):
+                stream = gzip.open(file)
+            _check_idx_header(stream, name)
+            arrays.append(_read_values(stream, name))
+    return arrays
 
 
-def _skip_npy(stream, shape, expected):
-    if (start := stream.read(8)) != npy.magic(1, 0):
-        raise _fault(f"{expected} in an .npy file", start)
+def _expected_array(name):
+    shape, _ = _ARRAYS[name]
+    return f"{name} as uint8 {shape}"
+
+
+def _check_npy_header(stream, name):
+    """Read the header of an .npy file; refuse any but the one that MNIST's array has."""
+    expected = _expected_array(name)
+    start = stream.read(len(_NPY_MAGIC))
+    # Only version 1.0 is read, whose header has 64 KB at most; later ones may claim 4 GB.
+    if start != _NPY_MAGIC:
+        raise _data_error(f"{expected} in an .npy file", _describe_start(start))
     try:
-        came, fortran, dtype = npy.read_array_header_1_0(stream)  # of 64 KB at most
-    except Exception as error:  # whatever a header may make NumPy's and Python's parsers raise
-        raise _fault(expected, f"no such header ({str(error)[:80]})") from error
-    if (came, fortran, dtype) != (shape, False, np.uint8):
-        kind = "pickled objects" if dtype.hasobject else dtype
-        raise _fault(expected, f"{kind} {str(came)[:60]}{' in Fortran order' * fortran}")
+        shape, is_fortran, dtype = npy_format.read_array_header_1_0(stream)
+    except Exception as error:
+        # A header is Python text: there are many errors that parsing it may raise.
+        raise _data_error(expected, f"no such header ({str(error)[:80]})") from error
+    expected_shape, _ = _ARRAYS[name]
+    if shape == expected_shape and dtype == np.uint8 and not is_fortran:
+        return
+    kind = str(dtype)
+    if dtype.hasobject:
+        kind = "pickled objects"
+    received = f"{kind} {str(shape)[:60]}"
+    if is_fortran:
+        received += " in Fortran order"
+    raise _data_error(expected, received)
 
 
-def _skip_idx(stream, shape, expected):
-    header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
-    if (start := stream.read(len(header))) != header:
-        raise _fault(f"{expected} in an IDX file", start)
+def _check_idx_header(stream, name):
+    """Read the header of an IDX file; refuse any but the one that MNIST's array has."""
+    shape, _ = _ARRAYS[name]
+    # Two zeros, the type of the values, the number of axes; then each axis' length, big-endian.
+    sizes = np.array(shape, ">u4")
+    expected = bytes([0, 0, _IDX_UINT8, len(shape)]) + sizes.tobytes()
+    start = stream.read(len(expected))
+    if start != expected:
+        raise _data_error(f"{_expected_array(name)} in an IDX file", _describe_start(start))
 
 
-def _take(name, stream, skip_header):
+def _read_values(stream, name):
     """Read no more than the array's own bytes, whatever the container claims."""
     shape, sha256 = _ARRAYS[name]
-    skip_header(stream, shape, f"{name} as uint8 {shape}")
     values = np.empty(shape, np.uint8)
-    if (left := values.size - stream.readinto(values)) or stream.read(1):
-        raise _fault(f"{values.size:,} bytes of {name}", f"{left:,} fewer" if left else "more")
+    missing = values.size - stream.readinto(values)
+    expected = f"{values.size:,} bytes of {name}"
+    if missing > 0:
+        raise _data_error(expected, f"{missing:,} fewer")
+    if stream.read(1):
+        raise _data_error(expected, "more")
     if hashlib.sha256(values).hexdigest() != sha256:
-        raise _fault(f"MNIST's {name}", "other values in the same shape")
+        raise _data_error(f"MNIST's {name}", "other values in the same shape")
     return values
 
 
+def _data_error(expected, received):
+    return ValueError(f"expected {expected}; received {received}")
+
+
+def _describe_start(start):
+    """Say what a file is, judging by its first bytes."""
+    if not start:
+        return "an empty file"
+    text = f"a file that starts with {start[:16]!r}"
+    # A byte order mark and blanks may precede the first tag.
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        text += " like a web page (a login or error page, saved in its place?)"
+    return text
+
+
+# --- the digits that ship with scikit-learn ------------------------------------------------------
+
+
 def _bundled_digits():
-    from PIL import Image
+    """Bring scikit-learn's 8×8 digits to MNIST's form, and split them."""
     from sklearn.datasets import load_digits
 
-    small = load_digits()
-    images, labels = np.zeros((len(small.images), 28, 28), np.uint8), small.target.astype(np.uint8)
-    for image, gray in zip(images, (small.images * 255 // 16).astype(np.uint8), strict=True):
-        ink = np.asarray(Image.fromarray(gray).resize((20, 20), Image.Resampling.BICUBIC), int)
-        # As in MNIST, the center of mass comes to lie at (14, 14).
-        top, left = (14 - round(ink.sum(axis) @ np.arange(20) / ink.sum()) for axis in (1, 0))
-        image[top : top + 20, left : left + 20] = ink
-    return (images[:1500], labels[:1500]), (images[1500:], labels[1500:])
+    bundled = load_digits()
+    gray = (bundled.images * 255 // _BUNDLED_MAX_GRAY).astype(np.uint8)
+    images = np.stack([_in_mnist_form(image) for image in gray])
+    labels = bundled.target.astype(np.uint8)
+    train = slice(None, _N_BUNDLED_TRAIN)
+    test = slice(_N_BUNDLED_TRAIN, None)
+    return (images[train], labels[train]), (images[test], labels[test])
+
+
+def _in_mnist_form(gray):
+    """Enlarge a small gray image, and move its center of mass to where MNIST has it."""
+    from PIL import Image
+
+    size = (_DIGIT_SIZE, _DIGIT_SIZE)
+    large = Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC)
+    ink = np.asarray(large, int)
+    positions = np.arange(_DIGIT_SIZE)
+    center_row = ink.sum(axis=1) @ positions / ink.sum()
+    center_column = ink.sum(axis=0) @ positions / ink.sum()
+    top = _CENTER - round(center_row)
+    left = _CENTER - round(center_column)
+    image = np.zeros((_IMAGE_SIZE, _IMAGE_SIZE), np.uint8)
+    image[top : top + _DIGIT_SIZE, left : left + _DIGIT_SIZE] = ink
+    return image
