@@ -1,4 +1,4 @@
-"""What stands beside `fit`: how long and how fast to train, varied digits, and a live view."""
+"""What goes with ``fit``: how long and how fast to train, and a live view of the training."""
 
 import time
 from pathlib import Path
@@ -9,6 +9,21 @@ from matplotlib.figure import Figure
 
 from mnist_helpers import in_notebook, plotting
 
+# The training digits of MNIST that are left after a tenth is held out.
+N_FIT_IMAGES = 54_000
+
+# Linux lists what the processor can do here; x86 and ARM have names of their own for bfloat16.
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+# A one-cycle training begins at a twenty-fifth of its peak.
+START_SHARE = 0.04
+
+# Seconds between two updates in a notebook: often enough to look alive, and cheap. The curves are
+# a new picture each time, the bar is one line of text.
+BAR_SECONDS = 0.25
+CURVES_SECONDS = 1.0
+
 
 def scale_epochs(epochs, n_images):
     """Lengthen a training on few images to as many updates as `epochs` give on MNIST.
@@ -18,7 +33,7 @@ def scale_epochs(epochs, n_images):
     epochs : int
         Epochs meant for the 54,000 images that are left of MNIST after a tenth is held out.
     n_images : int
-        Images there really are.
+        Images there really are, at least 1.
 
     Returns
     -------
@@ -29,26 +44,59 @@ def scale_epochs(epochs, n_images):
     ------
     ValueError
         If there are no images.
+
+    Examples
+    --------
+    >>> scale_epochs(5, n_images=1350)
+    200
     """
     if n_images < 1:
         raise ValueError(f"`n_images` must be at least 1; received {n_images}.")
-    return max(epochs, round(epochs * 54_000 / n_images))
+    return max(epochs, round(epochs * N_FIT_IMAGES / n_images))
 
 
 def steps_per_execution(n_steps):
-    """Give the ``steps_per_execution`` for `compile`: `n_steps` on TensorFlow, elsewhere 1.
+    """Return the ``steps_per_execution`` for ``compile``: `n_steps` on TensorFlow, elsewhere 1.
 
-    Many updates in one call of the back end save the way to Python and back. Keras refuses that on
+    Many updates in one call of the back end save the way to Python and back. Keras refuses this on
     PyTorch, and on JAX it compiles as many copies of the update, which takes minutes.
+
+    Parameters
+    ----------
+    n_steps : int
+        Updates of one epoch, at least 1.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> steps_per_execution(100) in (1, 100)
+    True
     """
-    return n_steps if keras.config.backend() == "tensorflow" else 1
+    if keras.config.backend() == "tensorflow":
+        return n_steps
+    return 1
 
 
 def has_bfloat16():
-    """Say whether the processor itself computes with bfloat16; only Linux is asked, else False."""
-    flags = Path("/proc/cpuinfo")
-    words = flags.read_text(encoding="utf-8").split() if flags.exists() else []
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(words)
+    """Return whether the processor itself computes with bfloat16.
+
+    Returns
+    -------
+    bool
+        Always False on systems other than Linux, which cannot be asked this way.
+
+    Examples
+    --------
+    >>> isinstance(has_bfloat16(), bool)
+    True
+    """
+    if not CPU_INFO.exists():
+        return False
+    words = CPU_INFO.read_text(encoding="utf-8").split()
+    return not BFLOAT16_FLAGS.isdisjoint(words)
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
@@ -57,16 +105,23 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     Parameters
     ----------
     peak_learning_rate : float
-        The highest rate, above 0. It begins at a twenty-fifth of it.
+        The highest learning rate, above 0. The training begins at a twenty-fifth of it.
     n_steps : int
-        Updates of the whole training, batches times epochs; at least 1. After them the rate is 0.
+        Updates of the whole training, batches times epochs; at least 1. After them the learning
+        rate is 0.
     warmup_fraction : float
-        Share of the updates after which the peak is reached, 0 < rise < 1.
+        Share of the updates after which the peak is reached, 0 < warmup_fraction < 1.
 
     Raises
     ------
     ValueError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> learning_rate = OneCycle(peak_learning_rate=0.02, n_steps=100)
+    >>> [round(float(learning_rate(step)), 4) for step in (0, 30, 65, 100)]
+    [0.0008, 0.02, 0.01, 0.0]
     """
 
     def __init__(self, peak_learning_rate, n_steps, warmup_fraction=0.3):
@@ -80,10 +135,13 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_fraction = warmup_fraction
 
     def __call__(self, step):
-        done = ops.cast(step, "float32") / self.n_steps
-        up = 0.04 + 0.96 * done / self.warmup_fraction
-        down = (1 - done) / (1 - self.warmup_fraction)
-        return self.peak_learning_rate * ops.maximum(ops.minimum(up, down), 0.0)
+        progress = ops.cast(step, "float32") / self.n_steps
+        # Before the peak the rising line is the lower one, after it the falling one.
+        rising = START_SHARE + (1 - START_SHARE) * progress / self.warmup_fraction
+        falling = (1 - progress) / (1 - self.warmup_fraction)
+        # After the last update the falling line goes below 0.
+        share = ops.maximum(ops.minimum(rising, falling), 0.0)
+        return self.peak_learning_rate * share
 
     def get_config(self):
         return {
@@ -96,68 +154,94 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 class LivePlot(keras.callbacks.Callback):
     """Show a training while it runs.
 
-    In a notebook: a bar with the seconds left, and one figure with the curves of loss and
-    accuracy, redrawn in place; what stays stored is one line and the last figure. Elsewhere: one
-    line for each epoch. Hand it to ``model.fit(..., verbose=0, callbacks=[LivePlot()])``.
+    In a notebook it shows a bar with the seconds left, and one figure with the curves of loss and
+    accuracy; both are redrawn in place. One line and the last figure stay stored. Elsewhere it
+    prints one line for each epoch.
+
+    Examples
+    --------
+    >>> model.fit(x, y, verbose=0, callbacks=[LivePlot()])  # doctest: +SKIP
     """
 
     def on_train_begin(self, logs=None):
         self.history = {}
-        self.started = self.epoch_started = time.perf_counter()
         self.steps_done = 0
+        self.started = time.perf_counter()
+        self.epoch_started = self.started
         self.shown_at = {"bar": 0.0, "curves": 0.0}
         self.displays = None
         if in_notebook():
-            from IPython.display import display
-
-            self.displays = {
-                name: display({"text/plain": ""}, raw=True, display_id=True)
-                for name in self.shown_at
-            }
+            self.displays = {"bar": _new_display(), "curves": _new_display()}
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_started = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         self.steps_done += 1
-        if self._due("bar", 0.25):
+        if self._is_due("bar", BAR_SECONDS):
             self._show_bar()
 
     def on_epoch_end(self, epoch, logs=None):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         if self.displays is None:
-            numbers = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
-            seconds = time.perf_counter() - self.epoch_started
-            print(f"epoch {epoch + 1}/{self.params['epochs']}  {numbers}  {seconds:.1f} s")
-        elif self._due("curves", 1.0):
+            self._print_epoch(epoch, logs)
+        elif self._is_due("curves", CURVES_SECONDS):
             self._show_curves()
 
     def on_train_end(self, logs=None):
-        if self.displays is not None and self.history:
-            epochs = len(self.history["loss"])
-            seconds = time.perf_counter() - self.started
-            text = f"{epochs} epoch{'s' if epochs > 1 else ''} in {seconds:.0f} s"
-            self.displays["bar"].update({"text/plain": text}, raw=True)
-            self._show_curves()
+        if self.displays is None or not self.history:
+            return
+        n_epochs = len(self.history["loss"])
+        unit = "epoch"
+        if n_epochs > 1:
+            unit = "epochs"
+        seconds = time.perf_counter() - self.started
+        text = f"{n_epochs} {unit} in {seconds:.0f} s"
+        self.displays["bar"].update({"text/plain": text}, raw=True)
+        self._show_curves()
 
-    def _due(self, name, seconds):
+    def _is_due(self, name, seconds):
+        """Return whether a display is to be redrawn now, and remember it if so."""
+        if self.displays is None:
+            return False
         now = time.perf_counter()
-        if self.displays is None or now - self.shown_at[name] < seconds:
+        if now - self.shown_at[name] < seconds:
             return False
         self.shown_at[name] = now
         return True
 
+    def _print_epoch(self, epoch, logs):
+        numbers = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        seconds = time.perf_counter() - self.epoch_started
+        print(f"epoch {epoch + 1}/{self.params['epochs']}  {numbers}  {seconds:.1f} s")
+
     def _show_bar(self):
-        total = self.params["epochs"] * (self.params["steps"] or 1)
-        left = (time.perf_counter() - self.started) * (total / self.steps_done - 1)
-        text = f"epoch {len(self.history.get('loss', [])) + 1} of {self.params['epochs']}"
-        text += f", about {max(left, 0):.0f} s left"
-        bar = f'<progress value="{self.steps_done}" max="{total}" aria-label="training"></progress>'
-        self.displays["bar"].update({"text/html": f"{bar} {text}", "text/plain": text}, raw=True)
+        n_epochs = self.params["epochs"]
+        # Keras does not know how many batches a generator will give.
+        steps_per_epoch = self.params["steps"] or 1
+        n_steps = n_epochs * steps_per_epoch
+        seconds = time.perf_counter() - self.started
+        seconds_left = max(seconds * (n_steps / self.steps_done - 1), 0)
+        epoch = 1 + len(self.history.get("loss", []))
+        text = f"epoch {epoch} of {n_epochs}, about {seconds_left:.0f} s left"
+        bar = (
+            f'<progress value="{self.steps_done}" max="{n_steps}" aria-label="training"></progress>'
+        )
+        data = {"text/html": f"{bar} {text}", "text/plain": text}
+        self.displays["bar"].update(data, raw=True)
 
     def _show_curves(self):
-        figure = Figure(figsize=(8, 3.2))  # not pyplot's, which would show it a second time
+        # Not a figure of pyplot's, which Jupyter would show a second time.
+        figure = Figure(figsize=(8, 3.2))
         plotting.plot_history(self.history, figure.subplots(1, 2))
-        data, metadata = plotting.png_bundle(figure, plotting.history_in_words(self.history))
+        alt = plotting.history_in_words(self.history)
+        data, metadata = plotting.png_bundle(figure, alt)
         self.displays["curves"].update(data, metadata=metadata, raw=True)
+
+
+def _new_display():
+    """Return an empty place under the cell that can be updated."""
+    from IPython.display import display
+
+    return display({"text/plain": ""}, raw=True, display_id=True)
