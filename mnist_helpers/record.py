@@ -7,11 +7,40 @@ import platform
 import sys
 from importlib.metadata import version
 
+import mnist_helpers
+
 MIME_TYPE = "application/vnd.mnist-helpers.record+json"
-_KEYS = {"schema": int, "notebook": str}
-_KEYS |= dict.fromkeys(["parameters", "digits", "metrics", "seconds", "versions"], dict)
-_DIGITS = {"name": str, "train": int, "test": int, "sha256": str, "text": str}
-_SOFTWARE = ["python", "keras", "backend", "backend_version", "numpy", "mnist_helpers"]
+
+_SCHEMA = 1
+# The parts of a record, and the types of their values.
+_RECORD_TYPES = {
+    "schema": int,
+    "notebook": str,
+    "parameters": dict,
+    "digits": dict,
+    "metrics": dict,
+    "seconds": dict,
+    "versions": dict,
+}
+_DATASET_TYPES = {"name": str, "train": int, "test": int, "sha256": str, "text": str}
+# A notebook that does not use Keras has no version of it to record.
+_VERSION = (str, type(None))
+_VERSION_TYPES = {
+    "python": _VERSION,
+    "keras": _VERSION,
+    "backend": _VERSION,
+    "backend_version": _VERSION,
+    "numpy": _VERSION,
+    "mnist_helpers": _VERSION,
+}
+_METRIC = (int, float, type(None))
+_SECONDS = (int, float)
+
+# Parameters that name places on one computer.
+_PLACES = ("results_dir", "data")
+
+_TABLE = "<table>\n<caption>Record of this run</caption>\n{}\n</table>"
+_TABLE_ROW = '<tr><th scope="row">{}</th><td>{}</td></tr>'
 
 
 def record_run(notebook, *, parameters, digits, metrics, seconds):
@@ -35,42 +64,70 @@ def record_run(notebook, *, parameters, digits, metrics, seconds):
     ------
     TypeError, ValueError
         If a value is of another type; NumPy's numbers and tuples are converted.
+
+    Examples
+    --------
+    >>> dataset = {"name": "MNIST", "train": 60000, "test": 10000, "sha256": "", "text": "MNIST"}
+    >>> record_run(
+    ...     "stub", parameters={"seed": 1}, digits=dataset, metrics={"test_accuracy": 0.98},
+    ...     seconds={"fit": 41.2},
+    ... )  # doctest: +ELLIPSIS
+    digits         MNIST
+    test accuracy  0.9800
+    seconds: fit   41.2
+    parameters     seed = 1
+    versions       python ..., numpy ..., mnist helpers ...
     """
     from IPython import get_ipython
     from IPython.display import display
 
-    parameters = {k: v for k, v in parameters.items() if k not in ("results_dir", "data")}
-    metrics = {k: v if v is None or math.isfinite(v) else None for k, v in metrics.items()}
-    record = {"schema": 1, "notebook": notebook, "parameters": parameters, "digits": digits}
-    record |= {"metrics": metrics, "seconds": seconds, "versions": library_versions()}
-    record = json.loads(json.dumps(record, default=_plain))
+    record = {
+        "schema": _SCHEMA,
+        "notebook": notebook,
+        "parameters": _without_places(parameters),
+        "digits": digits,
+        "metrics": _finite_or_none(metrics),
+        "seconds": seconds,
+        "versions": library_versions(),
+    }
+    # There and back, so that what is checked and shown is what a file will hold.
+    record = json.loads(json.dumps(record, default=_to_plain))
     validate_record(record)
-    rows = _rows(record)
-    text = "\n".join(f"{name:<{max(len(n) for n, _ in rows)}}  {value}" for name, value in rows)
+    rows = _table_rows(record)
+    text = _as_text(rows)
     if get_ipython() is None:
         print(text)
         return
-    row = '<tr><th scope="row">{}</th><td>{}</td></tr>'
-    lines = [row.format(html.escape(name), html.escape(value)) for name, value in rows]
-    table = "\n".join(["<table>", "<caption>Record of this run</caption>", *lines, "</table>"])
-    display({MIME_TYPE: record, "text/html": table, "text/plain": text}, raw=True)
+    bundle = {MIME_TYPE: record, "text/html": _as_html(rows), "text/plain": text}
+    display(bundle, raw=True)
 
 
 def validate_record(record):
     """Check the schema version, keys and types of a record.
 
+    Parameters
+    ----------
+    record : dict
+
     Raises
     ------
     ValueError
         Saying what is wrong.
+
+    Examples
+    --------
+    >>> validate_record({"schema": 1})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: record must have the keys schema, notebook, parameters, ...; received schema
     """
-    _check("record", record, _KEYS)
-    if record["schema"] != 1:
-        raise ValueError(f"schema 1 can be read; this record has schema {record['schema']}")
-    _check("digits", record["digits"], _DIGITS)
-    _check("versions", record["versions"], dict.fromkeys(_SOFTWARE, (str, type(None))))
-    _check("metrics", record["metrics"], dict.fromkeys(record["metrics"], (int, float, type(None))))
-    _check("seconds", record["seconds"], dict.fromkeys(record["seconds"], (int, float)))
+    _check_part("record", record, _RECORD_TYPES)
+    schema = record["schema"]
+    if schema != _SCHEMA:
+        raise ValueError(f"schema {_SCHEMA} can be read; this record has schema {schema}")
+    _check_part("digits", record["digits"], _DATASET_TYPES)
+    _check_part("versions", record["versions"], _VERSION_TYPES)
+    _check_part("metrics", record["metrics"], dict.fromkeys(record["metrics"], _METRIC))
+    _check_part("seconds", record["seconds"], dict.fromkeys(record["seconds"], _SECONDS))
     try:
         json.dumps(record, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -78,7 +135,12 @@ def validate_record(record):
 
 
 def read_record(notebook):
-    """Find the record in an executed notebook, given as NotebookNode or path.
+    """Find the record in an executed notebook.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode, str or path-like
+        The notebook, or its file.
 
     Returns
     -------
@@ -89,38 +151,98 @@ def read_record(notebook):
     ------
     ValueError
         If that record is not valid.
+
+    Examples
+    --------
+    >>> from nbformat.v4 import new_code_cell, new_notebook
+    >>> read_record(new_notebook(cells=[new_code_cell("never executed")])) is None
+    True
     """
     if not hasattr(notebook, "cells"):
         import nbformat
 
         notebook = nbformat.read(notebook, as_version=4)
-    found = None
+    record = None
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            found = output.get("data", {}).get(MIME_TYPE, found)
-    if found is not None:
-        validate_record(found)
-    return found
+            # Streams and errors have no data.
+            data = output.get("data", {})
+            if MIME_TYPE in data:
+                record = data[MIME_TYPE]
+    if record is not None:
+        validate_record(record)
+    return record
 
 
 def format_metrics(metrics):
-    """Name each number of `metrics` with four digits after the point, as (name, text) pairs."""
-    texts = {type(None): "not finite", int: "{:,}", float: "{:.4f}"}
-    return [(k.replace("_", " "), texts[type(v)].format(v)) for k, v in metrics.items()]
+    """Write out metrics for people: four digits after the point, thousands with commas.
+
+    Parameters
+    ----------
+    metrics : dict of str to int, float or None
+        A record's.
+
+    Returns
+    -------
+    list of (str, str)
+        Names and texts.
+
+    Examples
+    --------
+    >>> format_metrics({"test_accuracy": 0.98765, "trainable_parameters": 1234, "loss": None})
+    [('test accuracy', '0.9877'), ('trainable parameters', '1,234'), ('loss', 'not finite')]
+    """
+    return [(_spaced(name), _format_metric(value)) for name, value in metrics.items()]
 
 
-def _check(part, found, expected):
-    if not isinstance(found, dict) or set(found) != set(expected):
-        keys = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
-        raise ValueError(f"{part} must have the keys {', '.join(expected)}; received {keys}")
-    for key, kinds in expected.items():
-        # True is an int to Python, but no count and no measurement.
-        if not isinstance(found[key], kinds) or isinstance(found[key], bool):
-            raise ValueError(f"{part}[{key!r}] has the wrong type: received {found[key]!r}")
+def library_versions():
+    """Return the versions of Python, Keras, its back end, NumPy and this package.
+
+    Returns
+    -------
+    dict of str to str or None
+        With the keys ``python``, ``keras``, ``backend`` (its name), ``backend_version``, ``numpy``
+        and ``mnist_helpers``; None for what this run has not imported.
+
+    Examples
+    --------
+    >>> library_versions()["python"] == platform.python_version()
+    True
+    """
+    versions = {
+        "python": platform.python_version(),
+        "keras": None,
+        "backend": None,
+        "backend_version": None,
+        "numpy": version("numpy"),
+        "mnist_helpers": mnist_helpers.__version__,
+    }
+    # Importing Keras here would record a version that the run has not used.
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        backend = keras.config.backend()
+        versions["keras"] = keras.__version__
+        versions["backend"] = backend
+        versions["backend_version"] = getattr(sys.modules.get(backend), "__version__", None)
+    return versions
 
 
-def _plain(value):
-    if not hasattr(value, "tolist"):  # what NumPy's scalars and arrays have
+def _without_places(parameters):
+    return {name: value for name, value in parameters.items() if name not in _PLACES}
+
+
+def _finite_or_none(metrics):
+    finite = {}
+    for name, value in metrics.items():
+        finite[name] = value
+        if value is not None and not math.isfinite(value):
+            finite[name] = None
+    return finite
+
+
+def _to_plain(value):
+    """Convert what JSON does not know: NumPy's scalars and arrays, which have a `tolist`."""
+    if not hasattr(value, "tolist"):
         raise TypeError(
             "a record holds numbers, text, True, False, None and lists of these; "
             f"received {value!r}"
@@ -128,23 +250,52 @@ def _plain(value):
     return value.tolist()
 
 
-def library_versions():
-    """Return the versions of Python, Keras, its back end, NumPy and this package."""
-    # Only what the run has imported is asked for: a notebook without Keras has none to record.
-    keras = sys.modules.get("keras")
-    backend = keras.config.backend() if keras else None
-    versions = [getattr(sys.modules.get(name), "__version__", None) for name in ("keras", backend)]
-    ours = sys.modules["mnist_helpers"].__version__
-    found = [platform.python_version(), versions[0], backend, versions[1], version("numpy"), ours]
-    return dict(zip(_SOFTWARE, found, strict=True))
+def _check_part(name, part, types):
+    """Check that a part of a record has these keys, and values of these types."""
+    expected_keys = ", ".join(types)
+    if not isinstance(part, dict):
+        received = type(part).__name__
+        raise ValueError(f"{name} must have the keys {expected_keys}; received {received}")
+    if set(part) != set(types):
+        received = ", ".join(str(key) for key in part)
+        raise ValueError(f"{name} must have the keys {expected_keys}; received {received}")
+    for key, expected_types in types.items():
+        value = part[key]
+        # True is an int to Python, but no count and no measurement.
+        if not isinstance(value, expected_types) or isinstance(value, bool):
+            raise ValueError(f"{name}[{key!r}] has the wrong type: received {value!r}")
 
 
-def _rows(record):
-    versions = [f"{k.replace('_', ' ')} {v}" for k, v in record["versions"].items() if v]
-    return [
-        ("digits", record["digits"]["text"]),
-        *format_metrics(record["metrics"]),
-        *((f"seconds: {name}", f"{value:.1f}") for name, value in record["seconds"].items()),
-        ("parameters", ", ".join(f"{k} = {v!r}" for k, v in record["parameters"].items())),
-        ("versions", ", ".join(versions)),
-    ]
+def _format_metric(value):
+    if value is None:
+        return "not finite"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}"
+
+
+def _spaced(name):
+    return name.replace("_", " ")
+
+
+def _table_rows(record):
+    """Return what people are shown of a record, as pairs of name and text."""
+    rows = [("digits", record["digits"]["text"])]
+    rows += format_metrics(record["metrics"])
+    for name, value in record["seconds"].items():
+        rows.append((f"seconds: {name}", f"{value:.1f}"))
+    parameters = [f"{name} = {value!r}" for name, value in record["parameters"].items()]
+    rows.append(("parameters", ", ".join(parameters)))
+    versions = [f"{_spaced(name)} {text}" for name, text in record["versions"].items() if text]
+    rows.append(("versions", ", ".join(versions)))
+    return rows
+
+
+def _as_text(rows):
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _as_html(rows):
+    lines = [_TABLE_ROW.format(html.escape(name), html.escape(text)) for name, text in rows]
+    return _TABLE.format("\n".join(lines))

@@ -1,6 +1,9 @@
 """The record that a run leaves behind."""
 
 import json
+import platform
+import sys
+import types
 from pathlib import Path
 
 import nbformat
@@ -9,13 +12,12 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from support.notebooks import DATASET, code
 
+import mnist_helpers
 from mnist_helpers.record import MIME_TYPE, read_record, record_run, validate_record
-
-# Records.
 
 
 def good_record(**changes):
-    return {
+    record = {
         "schema": 1,
         "notebook": "stub",
         "parameters": {"seed": 1},
@@ -30,26 +32,35 @@ def good_record(**changes):
             "numpy": "2",
             "mnist_helpers": "1",
         },
-    } | changes
+    }
+    record.update(changes)
+    return record
 
 
-def shown(monkeypatch, **changes):
-    """What `record_run` displays inside IPython."""
+@pytest.fixture
+def displayed(monkeypatch):
+    """Call `record_run` as inside IPython, and return what it displays."""
     bundles = []
     monkeypatch.setattr("IPython.get_ipython", lambda: "a shell")
     monkeypatch.setattr("IPython.display.display", lambda data, raw: bundles.append(data))
-    record_run(
-        "stub",
-        **{"parameters": {}, "digits": DATASET, "metrics": {"test_accuracy": 0.9}, "seconds": {}}
-        | changes,
-    )
-    (bundle,) = bundles
-    return bundle
+
+    def call(**changes):
+        arguments = {
+            "parameters": {},
+            "digits": DATASET,
+            "metrics": {"test_accuracy": 0.9},
+            "seconds": {},
+        }
+        arguments.update(changes)
+        record_run("stub", **arguments)
+        (bundle,) = bundles
+        return bundle
+
+    return call
 
 
-def test_a_record_is_plain_json_without_places(monkeypatch):
-    bundle = shown(
-        monkeypatch,
+def test_a_record_is_plain_json_without_places(displayed):
+    bundle = displayed(
         parameters={
             "seed": np.int64(3),
             "units": (1, np.int32(2)),
@@ -71,10 +82,35 @@ def test_a_record_is_plain_json_without_places(monkeypatch):
     assert "test accuracy  0.5000" in bundle["text/plain"]
 
 
+def test_a_record_has_the_versions_of_what_the_run_used(displayed, monkeypatch):
+    keras = types.SimpleNamespace(
+        __version__="3.99", config=types.SimpleNamespace(backend=lambda: "abacus")
+    )
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setitem(sys.modules, "abacus", types.SimpleNamespace(__version__="7"))
+    assert displayed()[MIME_TYPE]["versions"] == {
+        "python": platform.python_version(),
+        "keras": "3.99",
+        "backend": "abacus",
+        "backend_version": "7",
+        "numpy": np.__version__,
+        "mnist_helpers": mnist_helpers.__version__,
+    }
+
+
+def test_a_run_without_keras_records_none(displayed, monkeypatch):
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    versions = displayed()[MIME_TYPE]["versions"]
+    assert versions["keras"] is versions["backend"] is versions["backend_version"] is None
+    assert "keras" not in sys.modules
+
+
 def test_outside_ipython_the_table_is_printed(capsys):
     record_run("stub", parameters={"seed": 1}, digits=DATASET, metrics={"n": 1234}, seconds={})
     printed = capsys.readouterr().out
-    assert DATASET["text"] in printed and "1,234" in printed and "seed = 1" in printed
+    assert DATASET["text"] in printed
+    assert "1,234" in printed
+    assert "seed = 1" in printed
 
 
 @pytest.mark.parametrize(
@@ -90,9 +126,9 @@ def test_outside_ipython_the_table_is_printed(capsys):
         {"digits": {"name": "MNIST"}},
     ],
 )
-def test_wrong_records_are_not_written(monkeypatch, changes):
+def test_wrong_records_are_not_written(displayed, changes):
     with pytest.raises((TypeError, ValueError)):
-        shown(monkeypatch, **changes)
+        displayed(**changes)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +146,7 @@ def test_wrong_records_are_not_written(monkeypatch, changes):
 def test_validation_says_what_is_wrong(changes, message):
     validate_record(good_record())
     with pytest.raises(ValueError, match=message):
-        validate_record(good_record() | changes)
+        validate_record(good_record(**changes))
     with pytest.raises(ValueError, match="record must have the keys"):
         validate_record([1])
 
