@@ -1,3 +1,5 @@
+"""From raw digits to what a network takes: values, shapes, and what is refused."""
+
 import numpy as np
 import pytest
 
