@@ -1,4 +1,4 @@
-"""The large network of notebook 06 over several seeds: makes mnist_helpers/measured/accuracy.csv.
+"""The accurate network of notebook 06 over several seeds: makes measured/accuracy.csv.
 
     python benchmarks/accuracy.py
 
@@ -12,83 +12,134 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from recipes import load_recipes, side_by_side
+import recipes
+from experiments import hold_out, load_prepared, run_side_by_side
 from table import describe_machine, write_table
 
-from mnist_helpers.data import load_mnist
-from mnist_helpers.preprocessing import scale_pixels, split_validation, to_images
+from mnist_helpers.augmentation import RandomWarp
 from mnist_helpers.saving import atomic_write
 
 RESULTS = Path("results/accuracy")
-RUNS = [(seed, "test") for seed in range(1, 6)] + [(seed, "held-out") for seed in (1, 2)]
+TEST_SEEDS = range(1, 6)
+VALIDATION_SEEDS = (1, 2)
+BATCH_SIZE = 500
+COLUMNS = ("accuracy", "averaged", "sharp")
 
 
-def digits(judges):
-    """Give training digits and those that judge."""
-    train, test = load_mnist("mnist")
-    if judges == "test":
+def load_digits(evaluated_on):
+    """Return the digits to train on, and those that judge: the test set's or the held-out ones."""
+    train, test = load_prepared()
+    if evaluated_on == "test":
         return train, test
-    return split_validation(*train, 0.1, seed=0)
+    return hold_out(train)
 
 
-def train(seed, judges):
-    """Train, unless it has been, and keep the weights of the last epoch."""
-    path = RESULTS / f"{judges}-{seed}.npz"
-    if not path.exists():
-        (images, labels), _ = digits(judges)
-        recipes = load_recipes()
-        x, y = to_images(scale_pixels(images)), labels.astype("int32")
-        model, seconds = recipes.fit(x=x, y=y, seed=seed, **recipes.PRECISE)
-        with atomic_write(path) as part:
-            np.savez(part, np.array(seconds), *model.get_weights())
+def weights_path(evaluated_on, seed):
+    return RESULTS / f"{evaluated_on}-{seed}.npz"
 
 
-def read(seed, judges, images):
-    """Give the seconds that the training took, and probabilities: plain, averaged, and sharp."""
-    recipes = load_recipes()
-    with np.load(RESULTS / f"{judges}-{seed}.npz") as arrays:
-        seconds, *weights = arrays.values()
-    model = recipes.precise()
-    model.set_weights(weights)
-    inputs = to_images(scale_pixels(images))
+def train(evaluated_on, seed):
+    """Train, unless it has been, and keep the CPU seconds and the weights of the last epoch."""
+    path = weights_path(evaluated_on, seed)
+    if path.exists():
+        return
+    (x, y), _ = load_digits(evaluated_on)
+    model, cpu_seconds = recipes.fit_recipe(x=x, y=y, seed=seed, **recipes.CNN_ACCURATE)
+    with atomic_write(path) as part:
+        np.savez(part, np.array(cpu_seconds), *model.get_weights())
+
+
+def load_trained(evaluated_on, seed):
+    """Return the network that `train` kept, and the CPU seconds that it took."""
+    with np.load(weights_path(evaluated_on, seed)) as arrays:
+        values = list(arrays.values())
+    model = recipes.build_accurate_cnn()
+    model.set_weights(values[1:])
+    return model, float(values[0])
+
+
+def without_softening(model):
+    """Return the network without its first layer, which softens digits outside of training."""
+    for layer in model.layers:
+        if isinstance(layer, RandomWarp):
+            return keras.Model(layer.output, model.output)
+    raise ValueError("expected a network with a `RandomWarp` layer; received one without.")
+
+
+def predict(model, inputs):
+    return model.predict(inputs, batch_size=BATCH_SIZE, verbose=0)
+
+
+def read_digits(model, inputs, seed):
+    """Read digits in three ways.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `recipes.build_accurate_cnn` builds it, trained.
+    inputs : numpy.ndarray
+        Shape (n, 28, 28, 1), in [0, 1].
+    seed : int
+        Of the variations over which the readings are averaged.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Probabilities, shape (n, 10), by column of the table; those of "averaged" are sums over
+        `recipes.N_READINGS` readings.
+    """
+    sharp_model = without_softening(model)
     keras.utils.set_random_seed(seed)
-    warp = recipes.RandomWarp(**recipes.FORMS, stroke=0)
-    varied = (np.array(warp(inputs, training=True)) for _ in range(recipes.N_FORMS))
-    (own,) = (layer for layer in model.layers if isinstance(layer, recipes.RandomWarp))
-    unsoftened = keras.Model(own.output, model.output)  # for forms, which are soft already
-    averaged = sum(unsoftened.predict(form, batch_size=500, verbose=0) for form in varied)
-    plain, sharp = (
-        reader.predict(inputs, batch_size=500, verbose=0) for reader in (model, unsoftened)
-    )
-    return float(seconds), plain, averaged, sharp
-
-
-def judge(labels, seconds, plain, averaged, sharp):
-    """Give the columns of the table: what it cost, and what was read right and wrong."""
-    wrong = np.flatnonzero(plain.argmax(axis=1) != labels)
-    row = {
-        "cpu_seconds": round(seconds, 1),
-        "accuracy": round(1 - len(wrong) / len(labels), 6),
-        "averaged": round(float(np.mean(averaged.argmax(axis=1) == labels)), 6),
-        "sharp": round(float(np.mean(sharp.argmax(axis=1) == labels)), 6),
-        "mistakes": json.dumps([[int(i), int(plain[i].argmax())] for i in wrong]),
+    warp = RandomWarp(**recipes.WARP, stroke=0)
+    averaged = np.zeros((len(inputs), 10), "float32")
+    for _ in range(recipes.N_READINGS):
+        # Varied digits are soft already: the interpolation did it.
+        varied = np.array(warp(inputs, training=True))
+        averaged = averaged + predict(sharp_model, varied)
+    return {
+        "accuracy": predict(model, inputs),
+        "averaged": averaged,
+        "sharp": predict(sharp_model, inputs),
     }
-    print(*list(row.values())[:3], flush=True)
+
+
+def make_row(evaluated_on, seed, cpu_seconds, readings, labels):
+    """Return the row of the table: what the training cost, and what was read right and wrong."""
+    row = {"evaluated_on": evaluated_on, "seed": seed, "cpu_seconds": round(cpu_seconds, 1)}
+    for column in COLUMNS:
+        predicted = readings[column].argmax(axis=1)
+        row[column] = round(float(np.mean(predicted == labels)), 6)
+    predicted = readings["accuracy"].argmax(axis=1)
+    mistakes = [[int(i), int(predicted[i])] for i in np.flatnonzero(predicted != labels)]
+    row["mistakes"] = json.dumps(mistakes)
+    print(evaluated_on, seed, row["cpu_seconds"], row["accuracy"], row["averaged"], flush=True)
     return row
 
 
+def vote(all_readings):
+    """Add up the probabilities of several networks, by column."""
+    return {column: sum(readings[column] for readings in all_readings) for column in COLUMNS}
+
+
 def main():
-    list(side_by_side(train, RUNS))
-    rows, tested = [], []
-    for seed, judges in RUNS:
-        _, (images, labels) = digits(judges)
-        readings = read(seed, judges, images)
-        rows.append({"evaluated_on": judges, "seed": seed} | judge(labels, *readings))
-        if judges == "test":
-            tested.append(readings)
-    _, (_, labels) = digits("test")
-    together = map(sum, zip(*tested, strict=True))
-    rows.append({"evaluated_on": "test, all vote", "seed": "all"} | judge(labels, *together))
+    runs = [("test", seed) for seed in TEST_SEEDS]
+    runs += [("held-out", seed) for seed in VALIDATION_SEEDS]
+    for _ in run_side_by_side(train, runs):
+        pass
+
+    rows = []
+    test_readings = []
+    test_seconds = 0.0
+    for evaluated_on, seed in runs:
+        _, (inputs, labels) = load_digits(evaluated_on)
+        model, cpu_seconds = load_trained(evaluated_on, seed)
+        readings = read_digits(model, inputs, seed)
+        rows.append(make_row(evaluated_on, seed, cpu_seconds, readings, labels))
+        if evaluated_on == "test":
+            test_readings.append(readings)
+            test_seconds += cpu_seconds
+    _, (_, labels) = load_digits("test")
+    rows.append(make_row("test, all vote", "all", test_seconds, vote(test_readings), labels))
     machine = describe_machine()
     write_table("accuracy", [row | machine for row in rows])
 

@@ -22,41 +22,63 @@ from mnist_course.sweep import sweep
 from mnist_course.sweep.grid import read_grid
 from mnist_course.sweep.results import to_csv_row
 
-HERE = Path(__file__).parent
-SETTINGS = ["conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place"]
-FOUND = ["trainable_parameters", "val_accuracy", "test_accuracy", "fit_seconds"]
-VERSIONS = ["keras", "backend", "backend_version"]
+GRID = Path(__file__).with_suffix(".yaml")
+NOTEBOOK = "02_convolutional_network"
+RESULTS = "results/architectures"
+SEEDS = range(1, 6)
+DESIGN_COLUMNS = ["conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place"]
+COLUMNS = [
+    "evaluate_on",
+    "seed",
+    *DESIGN_COLUMNS,
+    "trainable_parameters",
+    "val_accuracy",
+    "test_accuracy",
+    "fit_seconds",
+    "keras",
+    "backend",
+    "backend_version",
+]
 
 
 def measure(designs, evaluate_on):
     """Run the designs over five seeds and return a row for each run."""
-    more = {"seed": range(1, 6), "evaluate_on": [evaluate_on], "data": ["mnist"]}
-    grid = [design | more for design in designs]
-    rows = sweep("02_convolutional_network", grid, output="results/architectures")
-    failed = [row["error"] for row in rows if row["result"] == "failed"]
-    if failed:
-        raise SystemExit(f"{len(failed)} runs failed; the first: {failed[0]}")
+    settings = {"seed": SEEDS, "evaluate_on": [evaluate_on], "data": ["mnist"]}
+    grid = [design | settings for design in designs]
+    rows = sweep(NOTEBOOK, grid, output=RESULTS)
+    errors = [row["error"] for row in rows if row["result"] == "failed"]
+    if errors:
+        raise SystemExit(f"{len(errors)} runs failed; the first: {errors[0]}")
     return rows
 
 
-def plain(value):
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def choose(rows):
+def choose_design(rows):
     """Return the design with the highest mean validation accuracy, as a grid."""
     accuracies = {}
     for row in rows:
-        design = json.dumps({name: [row[name]] for name in SETTINGS})
+        # As JSON, because lists cannot be keys.
+        design = json.dumps({name: [row[name]] for name in DESIGN_COLUMNS})
         accuracies.setdefault(design, []).append(row["val_accuracy"])
-    return json.loads(max(accuracies, key=lambda design: statistics.mean(accuracies[design])))
+    best = max(accuracies, key=lambda design: statistics.mean(accuracies[design]))
+    return json.loads(best)
+
+
+def table_row(row):
+    """Return the columns of a run that are kept, fractions rounded to six decimals."""
+    kept = {}
+    for name in COLUMNS:
+        value = row.get(name)
+        if isinstance(value, float):
+            value = round(value, 6)
+        kept[name] = value
+    return to_csv_row(kept)
+
+
+def main():
+    rows = measure(read_grid(GRID), "validation")
+    rows += measure([choose_design(rows)], "test")
+    write_table("architectures", [table_row(row) for row in rows])
 
 
 if __name__ == "__main__":
-    rows = measure(read_grid(HERE / "architectures.yaml"), "validation")
-    rows += measure([choose(rows)], "test")
-    names = ["evaluate_on", "seed", *SETTINGS, *FOUND, *VERSIONS]
-    write_table(
-        "architectures",
-        [to_csv_row({name: plain(row.get(name)) for name in names}) for row in rows],
-    )
+    main()

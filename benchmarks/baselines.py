@@ -14,35 +14,42 @@ from table import write_table
 from mnist_course.run import run_notebooks
 from mnist_helpers.record import read_record
 
-NETWORKS = {"mlp": "01_dense_network", "cnn": "02_convolutional_network"}
+NOTEBOOKS = {"mlp": "01_dense_network", "cnn": "02_convolutional_network"}
+VALIDATION_FRACTIONS = (0.1, 0.0)
+SEEDS = range(1, 6)
 RESULTS = Path("results/baselines")
 
 
 def measure(network, validation_fraction, seed):
     """Run the network's notebook, unless it has been, and return a row of the table."""
-    notebook = NETWORKS[network]
+    notebook = NOTEBOOKS[network]
     folder = RESULTS / f"{network}-{validation_fraction}-{seed}"
     executed = folder / f"{notebook}.ipynb"
     if not executed.exists() or read_record(executed) is None:
         parameters = {"seed": seed, "validation_fraction": validation_fraction, "data": "mnist"}
         run_notebooks([notebook], parameters=parameters, output=folder)
     record = read_record(executed)
+    metrics = record["metrics"]
+    versions = record["versions"]
     return {
         "network": network,
         "validation_fraction": validation_fraction,
         "seed": seed,
-        "test_accuracy": round(record["metrics"]["test_accuracy"], 4),
-        "test_loss": round(record["metrics"]["test_loss"], 4),
-        "keras": record["versions"]["keras"],
-        record["versions"]["backend"]: record["versions"]["backend_version"],
+        "test_accuracy": round(metrics["test_accuracy"], 4),
+        "test_loss": round(metrics["test_loss"], 4),
+        "keras": versions["keras"],
+        versions["backend"]: versions["backend_version"],
     }
 
 
-if __name__ == "__main__":
-    rows = [
-        measure(network, validation_fraction, seed)
-        for network in NETWORKS
-        for validation_fraction in (0.1, 0.0)
-        for seed in range(1, 6)
-    ]
+def main():
+    rows = []
+    for network in NOTEBOOKS:
+        for validation_fraction in VALIDATION_FRACTIONS:
+            for seed in SEEDS:
+                rows.append(measure(network, validation_fraction, seed))
     write_table("baselines", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ that the results take; and, before and after, the doctor's own updates in a seco
 """
 
 import contextlib
+import statistics
 import sys
 import tempfile
 import threading
@@ -21,67 +22,87 @@ from mnist_course import doctor
 from mnist_course.run import find_notebooks, run_notebooks
 from mnist_helpers.tables import load_table
 
-DIGITS = {"MNIST": "mnist", "bundled digits": "digits"}  # and what `data` calls them
+DATASETS = {"MNIST": "mnist", "bundled digits": "digits"}  # and what `data` calls them
+WATCH_SECONDS = 0.2
+MEGABYTE = 1e6
 
 
 def memory_of_children():
     """Return the bytes that this process' descendants hold; what they share is counted once."""
-    own, shared = 0, 0
+    own = 0
+    shared = 0
     for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+        # It may have ended meanwhile.
+        with contextlib.suppress(psutil.Error):
             used = child.memory_full_info()
-            own, shared = own + used.uss, max(shared, used.rss - used.uss)
+            own += used.uss
+            shared = max(shared, used.rss - used.uss)
     return own + shared
 
 
 @contextlib.contextmanager
-def watched():
+def watch_memory():
     """Give a list whose greatest entry, after the block, is the most memory in bytes."""
-    seen, done = [0], threading.Event()
+    readings = [0]
+    done = threading.Event()
 
     def watch():
-        while not done.wait(0.2):
-            seen.append(memory_of_children())
+        while not done.wait(WATCH_SECONDS):
+            readings.append(memory_of_children())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        yield seen
+        yield readings
     finally:
         done.set()
         watcher.join()
 
 
-def speed():
-    """Return the updates in a second that the doctor measures."""
+def updates_per_second():
+    """Return how fast the doctor finds this machine."""
     return doctor.check_environment()["updates_per_second"]
 
 
-def measure(notebook, digits):
+def disk_usage(folder):
+    """Return the bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
+def measure(notebook, dataset_name):
     """Run the notebook at its defaults and return a row of the table."""
-    before = speed()
+    speed_before = updates_per_second()
+    parameters = {"data": DATASETS[dataset_name]}
     with tempfile.TemporaryDirectory() as folder:
-        with watched() as memory:
-            (outcome,) = run_notebooks(
-                [notebook], parameters={"data": DIGITS[digits]}, output=folder
-            )
-        disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        with watch_memory() as memory:
+            outcomes = run_notebooks([notebook], parameters=parameters, output=folder)
+        disk = disk_usage(folder)
+    outcome = outcomes[0]
     if outcome["error"]:
-        raise SystemExit(f"{outcome['notebook']} on {digits}: {outcome['error']}")
+        raise SystemExit(f"{outcome['notebook']} on {dataset_name}: {outcome['error']}")
+    speed = statistics.mean([speed_before, updates_per_second()])
     return {
         "notebook": outcome["notebook"],
-        "digits": digits,
+        "digits": dataset_name,
         "seconds": round(outcome["seconds"], 1),
-        "peak_mb": round(max(memory) / 1e6),
-        "disk_mb": round(disk / 1e6, 1),
-        "updates_per_second": round((before + speed()) / 2),
+        "peak_mb": round(max(memory) / MEGABYTE),
+        "disk_mb": round(disk / MEGABYTE, 1),
+        "updates_per_second": round(speed),
     }
 
 
+def main(arguments):
+    notebooks = find_notebooks(arguments)
+    rows = []
+    for dataset_name in DATASETS:
+        for notebook in notebooks:
+            rows.append(measure(notebook, dataset_name))
+    if arguments:
+        measured = {row["notebook"] for row in rows}
+        rows += [row for row in load_table("notebooks") if row["notebook"] not in measured]
+    rows.sort(key=lambda row: (row["digits"], row["notebook"]))
+    write_table("notebooks", rows)
+
+
 if __name__ == "__main__":
-    notebooks = find_notebooks(sys.argv[1:])
-    new = [measure(notebook, digits) for digits in DIGITS for notebook in notebooks]
-    names = {row["notebook"] for row in new}
-    if sys.argv[1:]:
-        new += [row for row in load_table("notebooks") if row["notebook"] not in names]
-    write_table("notebooks", sorted(new, key=lambda row: (row["digits"], row["notebook"])))
+    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""How well people's own digits are read: shrunk as they come, prepared like MNIST, by the reader.
+"""How well people's own digits are read: shrunk as they are, prepared like MNIST, by the reader.
 
     OWN_DIGITS=FOLDER python benchmarks/own_digits.py
 
@@ -11,20 +11,31 @@ import collections
 import csv
 import os
 from pathlib import Path
+from typing import NamedTuple
 
+import keras
 import numpy as np
 from PIL import Image
-from pretrained import update_cards
-from reader import RESULTS, SEEDS
+from pretrained import count_right, update_cards
+from reader import NONE, SEEDS, load_weights
 from table import write_table
 
 from mnist_helpers import models
 from mnist_helpers.data import load_mnist
-from mnist_helpers.evaluation import accuracy_interval
 from mnist_helpers.preprocessing import scale_pixels, to_images
 from mnist_helpers.reading import prepare_or_blank
 
 READER = "prepared, reader"
+N_MISTAKES = 20  # kinds of mistake that are named
+
+
+class Candidate(NamedTuple):
+    """A network, and how pictures are made ready for it."""
+
+    preparation: str
+    seed: int | str
+    network: keras.Model
+    prepared: bool = True
 
 
 def shrink(path):
@@ -35,76 +46,113 @@ def shrink(path):
     return 1 - np.asarray(gray, "float32") / 255
 
 
-def networks():
-    """Give each way of reading: its name, the seed, whether pictures are prepared, the network."""
-    plain = models.load_pretrained("cnn")
-    yield "shrunk, notebook 02", "shipped", False, plain
-    yield "prepared, notebook 02", "shipped", True, plain
-    files = [("prepared, unvaried reader", "plain", SEEDS[0])]
-    for way, name, seed in files + [(READER, "varied", seed) for seed in SEEDS]:
-        network = models.build_reader()
-        with np.load(RESULTS / f"{name}-{seed}-2.npz") as arrays:
-            network.set_weights(list(arrays.values()))
-        yield way, seed, True, network
-    yield READER, "shipped", True, models.load_pretrained("reader")
+def load_trained_reader(training, seed):
+    """Load the reader as it was at the end of its training, before it was calibrated."""
+    network = models.build_reader()
+    network.set_weights(load_weights(training, seed, phase_number=2))
+    return network
 
 
-def judge(predicted, labels):
-    """Count what was read right; 'no digit', 10, is always wrong."""
-    n_right, n = int((predicted == labels).sum()), len(labels)
-    low, high = accuracy_interval(n_right, n)
-    return {"right": n_right, "of": n, "share": n_right / n, "low": low, "high": high}
+def load_candidates():
+    """Load the networks one after the other."""
+    cnn = models.load_pretrained("cnn")
+    yield Candidate("shrunk, notebook 02", "shipped", cnn, prepared=False)
+    yield Candidate("prepared, notebook 02", "shipped", cnn)
+    unvaried = load_trained_reader("plain", SEEDS[0])
+    yield Candidate("prepared, unvaried reader", SEEDS[0], unvaried)
+    for seed in SEEDS:
+        yield Candidate(READER, seed, load_trained_reader("varied", seed))
+    yield Candidate(READER, "shipped", models.load_pretrained("reader"))
 
 
-def mistakes(predicted, labels):
+def describe_mistakes(predicted, labels):
     """Say which digit was read as which, and how often."""
-    wrong = zip(labels[predicted != labels], predicted[predicted != labels], strict=True)
-    pairs = collections.Counter(
-        f"{true} as {'none' if read == 10 else read}" for true, read in wrong
+    pairs = collections.Counter()
+    for label, digit in zip(labels, predicted, strict=True):
+        if digit == NONE:
+            pairs[f"{label} as none"] += 1
+        elif digit != label:
+            pairs[f"{label} as {digit}"] += 1
+    texts = []
+    for pair, n in pairs.most_common(N_MISTAKES):
+        if n > 1:
+            pair += f" ({n} times)"
+        texts.append(pair)
+    return "; ".join(texts)
+
+
+def read_table(folder):
+    """Return the files of the pictures, their labels and their kinds."""
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    files = [folder / "images" / row["file"] for row in rows]
+    labels = np.array([int(row["label"]) for row in rows])
+    kinds = np.array([row["kind"] for row in rows])
+    return files, labels, kinds
+
+
+def split_kinds(inputs, labels, kinds):
+    """Return {name: (inputs, labels)} of all pictures and of each kind."""
+    picture_sets = {"own digits": (inputs, labels)}
+    for kind in np.unique(kinds):
+        chosen = kinds == kind
+        picture_sets[str(kind)] = (inputs[chosen], labels[chosen])
+    return picture_sets
+
+
+def load_picture_sets(folder):
+    """Return {name: (inputs, labels)} of pictures that are only shrunk, and of prepared ones."""
+    files, labels, kinds = read_table(folder)
+    _, (mnist_images, mnist_labels) = load_mnist("mnist")
+    mnist_prepared = np.array([prepare_or_blank(image) for image in mnist_images])
+    mnist_sets = {
+        "MNIST, test": (scale_pixels(mnist_images), mnist_labels),
+        "MNIST, test, prepared again": (mnist_prepared, mnist_labels),
+    }
+    shrunk = np.array([shrink(file) for file in files])
+    prepared = np.array([prepare_or_blank(file) for file in files])
+    return (
+        split_kinds(shrunk, labels, kinds) | mnist_sets,
+        split_kinds(prepared, labels, kinds) | mnist_sets,
     )
-    return "; ".join(f"{pair}" + f" ({n} times)" * (n > 1) for pair, n in pairs.most_common(20))
 
 
 def read_all(folder):
-    """Read every picture in every way."""
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as lines:
-        table = list(csv.DictReader(lines))
-    files = [folder / "images" / row["file"] for row in table]
-    labels = np.array([int(row["label"]) for row in table])
-    kinds = np.array([row["kind"] for row in table])
-    _, (images, mnist_labels) = load_mnist("mnist")
-    own = {
-        False: np.array([shrink(file) for file in files]),
-        True: np.array([prepare_or_blank(file) for file in files]),
-    }
-    mnist = {False: scale_pixels(images)}
-    mnist[True] = np.array([prepare_or_blank(image) for image in images])
-
+    """Read every picture with every candidate, and return the rows of the table."""
+    shrunk_sets, prepared_sets = load_picture_sets(folder)
     rows = []
-    for way, seed, prepared, network in networks():
-        sets = {"own digits": (own[prepared], labels)}
-        sets |= {
-            kind: (own[prepared][kinds == kind], labels[kinds == kind]) for kind in np.unique(kinds)
-        }
-        sets |= {"MNIST, test": (mnist[False], mnist_labels)}
-        sets |= {"MNIST, test, prepared again": (mnist[True], mnist_labels)}
-        for name, (inputs, true) in sets.items():
-            predicted = network.predict(to_images(inputs), batch_size=1000, verbose=0).argmax(
-                axis=1
-            )
-            refused = int((predicted == 10).sum())
-            row = {"preparation": way, "seed": seed, "pictures": name} | judge(predicted, true)
-            rows.append(row | {"refused": refused, "mistakes": mistakes(predicted, true)})
+    for candidate in load_candidates():
+        picture_sets = prepared_sets
+        if not candidate.prepared:
+            picture_sets = shrunk_sets
+        for name, (inputs, labels) in picture_sets.items():
+            images = to_images(inputs)
+            probabilities = candidate.network.predict(images, batch_size=1000, verbose=0)
+            predicted = probabilities.argmax(axis=1)
+            row = {
+                "preparation": candidate.preparation,
+                "seed": candidate.seed,
+                "pictures": name,
+                **count_right(predicted, labels),
+                "refused": int((predicted == NONE).sum()),
+                "mistakes": describe_mistakes(predicted, labels),
+            }
+            rows.append(row)
     return rows
 
 
-if __name__ == "__main__":
+def main():
     rows = read_all(Path(os.environ["OWN_DIGITS"]))
     write_table("own_digits", rows)
-    accuracy = {
-        row["pictures"]: {key: row[key] for key in ("right", "of", "share", "low", "high")}
-        for row in rows
-        if (row["preparation"], row["seed"]) == (READER, "shipped")
-    }
+    accuracy = {}
+    for row in rows:
+        if row["preparation"] == READER and row["seed"] == "shipped":
+            shares = {key: row[key] for key in ("right", "of", "share", "low", "high")}
+            accuracy[row["pictures"]] = shares
     card = models.read_card("reader")
-    update_cards({"reader": card | {"accuracy": card["accuracy"] | accuracy}})
+    card["accuracy"] = card["accuracy"] | accuracy
+    update_cards({"reader": card})
+
+
+if __name__ == "__main__":
+    main()

@@ -8,36 +8,55 @@ from PIL import Image, ImageDraw
 
 from mnist_helpers import models, plotting
 from mnist_helpers.data import load_mnist
-from mnist_helpers.drawing import prepare_drawing, read_digits
-from mnist_helpers.reading import plot_reading
+from mnist_helpers.drawing import prepare_drawing
+from mnist_helpers.reading import plot_reading, read_digits
 
 PICTURES = Path(__file__).parent.parent / ".github"
+N_COLUMNS = 12
+SIDE = 280  # pixels of the drawn page
+PAPER = 230  # gray levels
+INK = 60
+PEN_WIDTH = 6
 
 
 def draw_network():
     """Draw MNIST's first digits and the convolutional network."""
-    (x_train, _), _ = load_mnist("mnist")
+    (images, _), _ = load_mnist("mnist")
     figure = plt.figure(figsize=(11.5, 6))
     digits, network = figure.subfigures(2, 1, height_ratios=[1, 1.9])
-    for ax, image in zip(digits.subplots(2, 12).flat, x_train, strict=False):
+    axes = digits.subplots(2, N_COLUMNS).flat
+    for ax, image in zip(axes, images, strict=False):
         ax.imshow(image)
         ax.axis("off")
     plotting.plot_network(models.build_cnn(), network.subplots())
     figure.savefig(PICTURES / "picture.png")
 
 
+def draw_nine():
+    """Return a page with a 9 whose tail is curled."""
+    page = Image.new("L", (SIDE, SIDE), PAPER)
+    pen = ImageDraw.Draw(page)
+    pen.arc((77, 50, 119, 92), 0, 360, fill=INK, width=PEN_WIDTH)
+    pen.line((116, 71, 116, 134), fill=INK, width=PEN_WIDTH)
+    pen.arc((65, 107, 119, 161), 0, 150, fill=INK, width=PEN_WIDTH)
+    return np.array(page)
+
+
+def photograph(page):
+    """Return the page in a bad light, and with the grain of a camera."""
+    from_top = np.linspace(0.75, 1, SIDE)
+    from_left = np.linspace(0.45, 1, SIDE)
+    light = np.outer(from_top, from_left)
+    grain = np.random.default_rng(5).normal(0, 5, light.shape)
+    return np.uint8(np.clip(page * light + grain, 0, 255))
+
+
 def draw_reading():
     """Draw how a 9 with a curled tail, on paper in a bad light, is read."""
-    page = Image.new("L", (280, 280), 230)
-    pen = ImageDraw.Draw(page)
-    pen.arc((77, 50, 119, 92), 0, 360, fill=60, width=6)
-    pen.line((116, 71, 116, 134), fill=60, width=6)
-    pen.arc((65, 107, 119, 161), 0, 150, fill=60, width=6)
-    light = np.outer(np.linspace(0.75, 1, 280), np.linspace(0.45, 1, 280))
-    grain = np.random.default_rng(5).normal(0, 5, light.shape)
-    photo = np.uint8(np.clip(page * light + grain, 0, 255))
+    photo = photograph(draw_nine())
     _, steps = prepare_drawing(photo, steps=True)
-    axes = plot_reading(steps, read_digits([photo])[0])
+    (reading,) = read_digits([photo])
+    axes = plot_reading(steps, reading)
     axes[0].figure.savefig(PICTURES / "reading.png")
 
 

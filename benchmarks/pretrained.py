@@ -24,14 +24,19 @@ TARGET = Path(__file__).parent.parent / "mnist_helpers" / "pretrained"
 NOTEBOOKS = {"mlp": "01_dense_network", "cnn": "02_convolutional_network"}
 
 
-def store(name):
-    """Write the weights of a network as 16-bit floats, and return its card but for accuracies."""
-    notebook = NOTEBOOKS[name]
-    (saved,) = (RESULTS / notebook).glob("*.keras")
+def write_weights(name, weights):
+    """Write ``pretrained/<name>.npz``, as 16-bit floats, and return its SHA-256."""
     path = TARGET / f"{name}.npz"
     with atomic_write(path) as part:
-        weights = load_model(saved).get_weights()
-        np.savez_compressed(part, *(array.astype("float16") for array in weights))
+        np.savez_compressed(part, *[array.astype("float16") for array in weights])
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def store(name):
+    """Write the weights of a network, and return its card but for accuracies."""
+    notebook = NOTEBOOKS[name]
+    (saved,) = (RESULTS / notebook).glob("*.keras")
+    sha256 = write_weights(name, load_model(saved).get_weights())
     record = read_record(RESULTS / f"{notebook}.ipynb")
     return {
         "notebook": notebook,
@@ -39,34 +44,54 @@ def store(name):
         "parameters": record["parameters"],
         "versions": record["versions"],
         "command": "python benchmarks/pretrained.py",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256,
     }
+
+
+def count_right(predicted, labels):
+    """Return the count, and the share with its interval, as cards and tables have them."""
+    n_right = int((predicted == labels).sum())
+    n = len(labels)
+    low, high = evaluation.accuracy_interval(n_right, n)
+    return {"right": n_right, "of": n, "share": n_right / n, "low": low, "high": high}
 
 
 def measure(name):
     """Count what the shipped network reads right, by set of digits."""
-    model, prepare = models.load_pretrained(name), to_vectors if name == "mlp" else to_images
-    _, mnist = load_mnist("mnist")
-    bundled = map(np.concatenate, zip(*load_mnist("digits"), strict=True))
+    model = models.load_pretrained(name)
+    shape_inputs = to_images
+    if name == "mlp":
+        shape_inputs = to_vectors
+    _, mnist_test = load_mnist("mnist")
+    train, test = load_mnist("digits")
+    all_images = np.concatenate([train[0], test[0]])
+    all_labels = np.concatenate([train[1], test[1]])
+    digit_sets = {"MNIST, test": mnist_test, "bundled, all": (all_images, all_labels)}
+
     accuracy = {}
-    for digits, (images, labels) in {"MNIST, test": mnist, "bundled, all": bundled}.items():
-        probabilities = model.predict(prepare(scale_pixels(images)), batch_size=1000, verbose=0)
-        predicted = probabilities.argmax(axis=1)
-        right, n = int((predicted == labels).sum()), len(labels)
-        low, high = evaluation.accuracy_interval(right, n)
-        accuracy[digits] = {"right": right, "of": n, "share": right / n, "low": low, "high": high}
+    for digits_name, (images, labels) in digit_sets.items():
+        inputs = shape_inputs(scale_pixels(images))
+        probabilities = model.predict(inputs, batch_size=1000, verbose=0)
+        accuracy[digits_name] = count_right(probabilities.argmax(axis=1), labels)
     return accuracy
 
 
 def update_cards(cards):
     """Write these networks' cards beside those of the others."""
     path = TARGET / "cards.json"
-    cards = json.loads(path.read_text(encoding="utf-8")) | cards
-    path.write_text(json.dumps(cards, indent=2) + "\n", encoding="utf-8")
+    all_cards = json.loads(path.read_text(encoding="utf-8")) | cards
+    path.write_text(json.dumps(all_cards, indent=2) + "\n", encoding="utf-8")
+
+
+def main():
+    run_notebooks(NOTEBOOKS.values(), parameters={"data": "mnist"}, output=RESULTS)
+    cards = {name: store(name) for name in NOTEBOOKS}
+    # A network is loaded, to be measured, only if its card has the checksum of its file.
+    update_cards(cards)
+    for name, card in cards.items():
+        card["accuracy"] = measure(name)
+    update_cards(cards)
 
 
 if __name__ == "__main__":
-    run_notebooks(NOTEBOOKS.values(), parameters={"data": "mnist"}, output=RESULTS)
-    cards = {name: store(name) for name in NOTEBOOKS}
-    update_cards(cards)  # so that the networks can be loaded
-    update_cards({name: card | {"accuracy": measure(name)} for name, card in cards.items()})
+    main()

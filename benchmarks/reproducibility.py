@@ -16,10 +16,10 @@ from mnist_course.run import find_notebooks, read_notebook, run_copy
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import load_model
 
-NOTEBOOKS = {"01_dense_network": {"epochs": 5}, "02_convolutional_network": {}}
+PARAMETERS = {"01_dense_network": {"epochs": 5}, "02_convolutional_network": {}}  # by notebook
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 NO_ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "0"}
-SETTINGS = {
+SETTINGS = {  # variables of the environment
     "default": {},
     "default again": {},
     "one thread": ONE_THREAD,
@@ -27,51 +27,74 @@ SETTINGS = {
     "one thread, without oneDNN": ONE_THREAD | NO_ONEDNN,
     "oneDNN as on an older processor": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
 }
+# Absolute, because a notebook is told where its results go.
 RESULTS = Path("results/reproducibility").absolute()
 
 
-def measure(path, setting):
-    """Run a notebook, unless it has been, and return its row of the table and its weights."""
+def run_with(path, setting):
+    """Run a notebook with a setting, unless it has been, and return the executed one's path."""
     folder = RESULTS / f"{path.stem}, {setting}"
-    copy = folder / path.name
-    if not copy.exists() or read_record(copy) is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        parameters = NOTEBOOKS[path.stem] | {"data": "mnist", "results_dir": str(folder)}
-        notebook, variables = read_notebook(path), SETTINGS[setting]
-        outcome = run_copy(notebook, copy, parameters=parameters, environment=variables)
-        if outcome["error"]:
-            raise RuntimeError(f"{copy}: {outcome['error']}")
-    record, (saved,) = read_record(copy), folder.glob("*.keras")
-    row = {
-        "notebook": path.stem,
-        "epochs": record["parameters"]["epochs"],
-        "seed": record["parameters"]["seed"],
+    executed = folder / path.name
+    if executed.exists() and read_record(executed) is not None:
+        return executed
+    folder.mkdir(parents=True, exist_ok=True)
+    parameters = PARAMETERS[path.stem] | {"data": "mnist", "results_dir": str(folder)}
+    notebook = read_notebook(path)
+    outcome = run_copy(notebook, executed, parameters=parameters, environment=SETTINGS[setting])
+    if outcome["error"]:
+        raise RuntimeError(f"{executed}: {outcome['error']}")
+    return executed
+
+
+def load_weights(folder):
+    """Return all bits of the network that a notebook saved in a folder."""
+    (saved,) = folder.glob("*.keras")
+    weights = load_model(saved).get_weights()
+    return b"".join(array.tobytes() for array in weights)
+
+
+def make_row(executed, setting, weights_as):
+    """Return the row of the table for an executed notebook."""
+    record = read_record(executed)
+    parameters = record["parameters"]
+    metrics = record["metrics"]
+    versions = record["versions"]
+    variables = [f"{name}={value}" for name, value in SETTINGS[setting].items()]
+    return {
+        "notebook": executed.stem,
+        "epochs": parameters["epochs"],
+        "seed": parameters["seed"],
         "setting": setting,
-        "variables": " ".join(f"{name}={value}" for name, value in SETTINGS[setting].items()),
-        "test_accuracy": record["metrics"]["test_accuracy"],
-        "test_loss": record["metrics"]["test_loss"],
+        "variables": " ".join(variables),
+        "test_accuracy": metrics["test_accuracy"],
+        "test_loss": metrics["test_loss"],
+        "weights_as": weights_as,
+        "cores": os.cpu_count(),
+        "keras": versions["keras"],
+        versions["backend"]: versions["backend_version"],
     }
-    row |= {"weights_as": None, "cores": os.cpu_count(), "keras": record["versions"]["keras"]}
-    row[record["versions"]["backend"]] = record["versions"]["backend_version"]
-    return row, b"".join(weights.tobytes() for weights in load_model(saved).get_weights())
 
 
-def compare(path):
-    """Measure a notebook under all settings; say of each whose trained weights it has, bit by bit.
-
-    Returns
-    -------
-    list of dict
-    """
-    rows, first = [], {}
+def compare_settings(path):
+    """Run a notebook with all settings; each row says whose trained weights it has, bit by bit."""
+    rows = []
+    first_setting = {}  # by weights
     for setting in SETTINGS:
-        row, weights = measure(path, setting)
-        row["weights_as"] = first.setdefault(weights, setting)
+        executed = run_with(path, setting)
+        weights = load_weights(executed.parent)
+        weights_as = first_setting.setdefault(weights, setting)
+        row = make_row(executed, setting, weights_as)
         print(f"{path.stem}, {setting}: {row['test_accuracy']}, {row['test_loss']}", flush=True)
         rows.append(row)
     return rows
 
 
-if __name__ == "__main__":
-    rows = [row for path in find_notebooks(NOTEBOOKS) for row in compare(path)]
+def main():
+    rows = []
+    for path in find_notebooks(PARAMETERS):
+        rows += compare_settings(path)
     write_table("reproducibility", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,12 +6,17 @@ import platform
 from datetime import datetime
 from pathlib import Path
 
+from mnist_helpers.record import library_versions
+
 FOLDER = Path(__file__).parent.parent / "mnist_helpers" / "measured"
+CPU_INFO = Path("/proc/cpuinfo")  # on Linux only
 
 
 def write_table(name, rows):
     """Write a list of dicts, all with the keys of the first, as ``measured/<name>.csv``."""
-    with (FOLDER / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+    path = FOLDER / f"{name}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        # Every system writes the same bytes.
         table = csv.DictWriter(file, rows[0], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
@@ -21,27 +26,33 @@ def write_table(name, rows):
 def append_table(name, rows):
     """Add rows to ``measured/<name>.csv``; what other runs measured stays."""
     path = FOLDER / f"{name}.csv"
+    kept = []
     if path.exists():
         with path.open(encoding="utf-8", newline="") as lines:
-            rows = [*csv.DictReader(lines), *rows]
-    write_table(name, rows)
+            kept = list(csv.DictReader(lines))
+    write_table(name, kept + rows)
+
+
+def processor_name():
+    """Return the processor's name, as precisely as this system tells it."""
+    if CPU_INFO.exists():
+        for line in CPU_INFO.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor()
 
 
 def describe_machine():
-    """Say when, on which processor and with which libraries this is measured, as columns."""
-    import keras
+    """Say when, on which processor and with which libraries this is measured, as columns.
 
-    from mnist_helpers.record import library_versions
-
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    Call it after Keras was imported: only what a process has imported has a version.
+    """
     versions = library_versions()
     return {
         "run": f"{datetime.now():%Y-%m-%d %H:%M}",
-        "processor": next(iter(names), platform.processor()),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
-        "keras": keras.__version__,
+        "keras": versions["keras"],
         "backend": versions["backend"],
         "backend_version": versions["backend_version"],
     }
