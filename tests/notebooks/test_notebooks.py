@@ -1,51 +1,60 @@
-"""The notebooks keep to the rules, and the checks that say so can fail.
+"""The notebooks keep to the rules, and each rule's check sees a mistake that is planted.
 
-The cells themselves are run by nbval (see conftest.py).
+The mistakes are planted in a small notebook that is made here, so that the lesson can be rewritten
+without a change to these tests. The cells themselves are run by nbval; see conftest.py.
 """
 
 import copy
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from support import notebook_checks as checks
-from support.project import NOTEBOOKS as FILES
+from support.notebooks import DATASET, code
+from support.project import NOTEBOOKS
 
-DENSE = FILES[1]
-LISTED = (Path(__file__).parent / "ignored_cells.txt").read_text("utf-8").splitlines()
+from mnist_helpers.record import MIME_TYPE
+
+IGNORED_CELLS = (Path(__file__).parent / "ignored_cells.txt").read_text("utf-8").splitlines()
 
 
-def complaints(notebook, name, text):
-    found = [
+def find_complaints(notebook, name, text, listed=IGNORED_CELLS):
+    return [
         *checks.check_headings(notebook),
         *checks.check_sizes(notebook),
+        *checks.check_prose_between(notebook),
         *checks.check_executed(notebook),
-        *checks.check_ignored(notebook, name, LISTED),
+        *checks.check_ignored(notebook, name, listed),
+        *checks.check_nothing_hidden(notebook),
         *checks.check_parameters(notebook),
         *checks.check_record(notebook),
         *checks.check_figures(notebook),
         *checks.check_privacy(notebook, text),
         *checks.check_solutions(notebook),
         *checks.check_test_set(notebook),
+        *checks.check_imports(notebook, name),
     ]
-    if name.startswith("01"):
-        found += checks.check_article_names(notebook)
-    return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+# --- the lesson's notebooks --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_notebook_keeps_to_the_rules(path):
-    notebook = nbformat.read(path, as_version=4)
+    text = path.read_text("utf-8")
+    notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
-    assert complaints(notebook, path.stem, path.read_text("utf-8")) == []
+    assert find_complaints(notebook, path.stem, text) == []
+
+
+def test_notebook_01_has_the_articles_cells():
+    (path,) = [path for path in NOTEBOOKS if path.stem == "01_dense_network"]
+    assert checks.check_article_names(nbformat.read(path, as_version=4)) == []
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in FILES] == [
+    assert [path.stem for path in NOTEBOOKS] == [
         "00_start_here",
         "01_dense_network",
         "02_convolutional_network",
@@ -56,223 +65,374 @@ def test_there_are_notebooks():
     ]
 
 
-def test_every_listed_cell_has_its_reason():
-    entries = [line for line in LISTED if line and not line.startswith("#")]
-    assert all(len(entry.split(": ")) == 2 for entry in entries)
-    assert {entry.split()[0] for entry in entries} <= {path.stem for path in FILES}
+def test_every_ignored_cell_has_its_reason():
+    entries = [line for line in IGNORED_CELLS if line and not line.startswith("#")]
+    for entry in entries:
+        cell, _, reason = entry.partition(": ")
+        assert len(cell.split()) == 2 and reason, entry
+    assert {entry.split()[0] for entry in entries} <= {path.stem for path in NOTEBOOKS}
+
+
+# --- a notebook without a fault ----------------------------------------------------------------
+
+MADE_NAME = "made"
+MADE_IGNORED = ["# Cells that are not compared.", "made train: training", "made record: seconds"]
+FIRST_ALTERNATIVE = "Nine handwritten digits, white on black, three in each of three rows."
+SECOND_ALTERNATIVE = "A falling line: the loss after each of twenty epochs, level at the end."
+
+
+def prose(heading, n_words):
+    return new_markdown_cell(f"{heading}\n\n" + "word " * n_words)
+
+
+def printing(source, text, *cell_tags):
+    cell = code(source, *cell_tags)
+    cell.outputs = [new_output("stream", name="stdout", text=text)]
+    return cell
+
+
+def drawing(alternative, *cell_tags):
+    cell = code("plotting.show(axes, alternative)", *cell_tags)
+    output = new_output("display_data", {"image/png": "AAAA", "text/plain": alternative})
+    output.metadata = {"image/png": {"alt": alternative}}
+    cell.outputs = [output]
+    return cell
+
+
+def parameters_cell():
+    source = [
+        "seed = 1  # start of every random number",
+        "epochs = 20  # passes over the digits",
+        "validation_fraction = 0.1  # share held out",
+        'data = ""  # where the digits are',
+        'results_dir = "results"  # where the model is saved',
+    ]
+    return code("\n".join(source), "parameters")
+
+
+def solution_cell():
+    cell = printing("# Solution\ncheck_order('a')", "Right. It holds the 3.\n", "solution", "order")
+    cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
+    return cell
+
+
+def stored_record_cell():
+    record = {
+        "schema": 1,
+        "notebook": MADE_NAME,
+        "parameters": {"seed": 1, "epochs": 20, "validation_fraction": 0.1},
+        "digits": dict(DATASET),
+        "metrics": {"test_accuracy": 0.98},
+        "seconds": {"fit": 1.5},
+        "versions": {
+            "python": "3.11",
+            "keras": None,
+            "backend": None,
+            "backend_version": None,
+            "numpy": "2.1",
+            "mnist_helpers": "1.0",
+        },
+    }
+    cell = code("record_run(...)", "record", checks.IGNORE)
+    cell.outputs = [new_output("display_data", {MIME_TYPE: record})]
+    return cell
+
+
+def make_notebook():
+    training = (
+        "history = model.fit(x_fit, y_fit, validation_data=validation)\n"
+        "path = save_model(model, results_dir)\n"
+        "print(history)"
+    )
+    cells = [
+        prose("# Read digits", 60),
+        parameters_cell(),
+        prose("## Look at the digits first of all", 60),
+        drawing(FIRST_ALTERNATIVE, "digits"),
+        printing("print(counts)", "[5923 6742]\n", "counts"),
+        code("assert counts.sum() == 12_665", "check"),
+        prose("## Train", 60),
+        printing(training, "0.01\n", "train", checks.IGNORE),
+        drawing(SECOND_ALTERNATIVE, "curve"),
+        solution_cell(),
+        prose("## Record", 60),
+        stored_record_cell(),
+    ]
+    notebook = new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3"}
+    for count, cell in enumerate(checks.code_cells(notebook), start=1):
+        cell.execution_count = count
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def complaints_about():
+    """Return a function that plants a mistake in the notebook and returns the complaints."""
+    notebook = make_notebook()
+
+    def plant_and_check(plant):
+        planted = copy.deepcopy(notebook)
+        plant(planted)
+        text = nbformat.writes(planted)
+        return find_complaints(planted, MADE_NAME, text, MADE_IGNORED)
+
+    return plant_and_check
+
+
+def test_the_made_notebook_has_no_fault(complaints_about):
+    assert complaints_about(lambda notebook: None) == []
+
+
+# --- mistakes ----------------------------------------------------------------------------------
 
 
 def find(notebook, tag):
     return checks.tagged(notebook, tag)[0]
 
 
-def strip_output(notebook):
-    find(notebook, "y-value-counts").execution_count = None
+def skip_a_cell(notebook):
+    find(notebook, "counts").execution_count = None
 
 
 def forget_output(notebook):
-    find(notebook, "y-value-counts").outputs = []
+    find(notebook, "counts").outputs = []
 
 
 def store_stderr(notebook):
-    output = nbformat.v4.new_output("stream", name="stderr", text="a warning")
-    find(notebook, "y-value-counts").outputs.append(output)
+    output = new_output("stream", name="stderr", text="a warning")
+    find(notebook, "counts").outputs.append(output)
+
+
+def store_an_error(notebook):
+    output = new_output("error", ename="NameError", evalue="", traceback=[])
+    find(notebook, "counts").outputs.append(output)
+
+
+def print_in_a_check(notebook):
+    find(notebook, "check").outputs = [new_output("stream", name="stdout", text="good")]
 
 
 def ignore_another(notebook):
-    find(notebook, "y-value-counts").metadata.tags.append(checks.IGNORE)
+    find(notebook, "counts").metadata.tags.append(checks.IGNORE)
 
 
 def compare_training(notebook):
-    find(notebook, "train-model").metadata.tags.remove(checks.IGNORE)
+    find(notebook, "train").metadata.tags.remove(checks.IGNORE)
 
 
 def hide_in_a_comment(notebook):
-    find(notebook, "y-value-counts").source += "\n# NBVAL_SKIP"
+    find(notebook, "counts").source += "\n# NBVAL_SKIP"
+
+
+def hide_behind_a_tag(notebook):
+    find(notebook, "counts").metadata.tags.append("raises-exception")
+
+
+def write_a_tag_in_capitals(notebook):
+    find(notebook, "counts").metadata.tags.append("NBVAL_SKIP")
+
+
+def change_parameters(notebook, old, new):
+    cell = find(notebook, "parameters")
+    assert old in cell.source
+    cell.source = cell.source.replace(old, new)
 
 
 def compute_a_parameter(notebook):
-    cell = find(notebook, "parameters")
-    cell.source = cell.source.replace("epochs = 20", "epochs = 4 * 5")
+    change_parameters(notebook, "epochs = 20", "epochs = 4 * 5")
 
 
 def change_a_parameter(notebook):
-    cell = find(notebook, "parameters")
-    cell.source = cell.source.replace("epochs = 20", "epochs = 8")
+    change_parameters(notebook, "epochs = 20", "epochs = 8")
 
 
 def lose_a_parameter(notebook):
-    cell = find(notebook, "parameters")
-    cell.source = "\n".join(line for line in cell.source.splitlines() if "results_dir" not in line)
+    change_parameters(notebook, "results_dir", "folder")
+
+
+def lose_the_parameters(notebook):
+    find(notebook, "parameters").metadata.tags.clear()
 
 
 def lose_the_record(notebook):
-    checks.code_cells(notebook)[-1].outputs = []
+    find(notebook, "record").outputs = []
+
+
+def record_nothing(notebook):
+    find(notebook, "record").source = "print(metrics)"
+
+
+def record_other_digits(notebook):
+    (output,) = find(notebook, "record").outputs
+    output.data[MIME_TYPE]["digits"]["name"] = "bundled digits"
 
 
 def lose_an_alternative(notebook):
-    find(notebook, "plot-examples").outputs[0].metadata.clear()
+    find(notebook, "digits").outputs[0].metadata.clear()
+
+
+def set_alternative(notebook, alternative):
+    (output,) = find(notebook, "curve").outputs
+    output.metadata["image/png"].alt = alternative
+    output.data["text/plain"] = alternative
 
 
 def repeat_an_alternative(notebook):
-    first, second = find(notebook, "plot-examples"), find(notebook, "pixel-distribution")
-    second.outputs = copy.deepcopy(first.outputs)
-
-
-def set_alternative(notebook, tag, alt):
-    (output,) = find(notebook, tag).outputs
-    output.metadata["image/png"].alt = output.data["text/plain"] = alt
-
-
-def hold_a_place(notebook):
-    set_alternative(notebook, "plot-examples", "No description has been provided for this image")
-
-
-def repeat_the_heading(notebook):
-    set_alternative(notebook, "plot-examples", "Look at them, look at them, look at them!")
+    set_alternative(notebook, FIRST_ALTERNATIVE)
 
 
 def add_little_to_an_alternative(notebook):
-    alt = find(notebook, "plot-examples").outputs[0].data["text/plain"]
-    set_alternative(notebook, "pixel-distribution", alt.upper() + " And more.")
+    set_alternative(notebook, FIRST_ALTERNATIVE.upper() + " And more.")
 
 
-def show_a_solution(notebook):
-    cell = checks.tagged(notebook, "solution")[0]
-    cell.source = cell.source.removeprefix("# Solution\n")
+def hold_a_place(notebook):
+    set_alternative(notebook, "No description has been provided for this image")
 
 
-def watch_the_test_set(notebook):
-    cell = find(notebook, "train-model")
-    cell.source = cell.source.replace(
-        "validation_data=validation", "validation_data=(vectors_test, one_hot_test)"
-    )
+def repeat_the_heading(notebook):
+    heading = "Look at the digits first of all"
+    (output,) = find(notebook, "digits").outputs
+    output.metadata["image/png"].alt = f"{heading}, {heading}!"
+    output.data["text/plain"] = f"{heading}, {heading}!"
 
 
-def rename_a_cell(notebook):
-    find(notebook, "nn-setup").metadata.tags[0] = "model"
+def say_something_else_beside_a_figure(notebook):
+    find(notebook, "curve").outputs[0].data["text/plain"] = "<Figure size 640x480>"
 
 
 def write_a_long_cell(notebook):
-    find(notebook, "check").source += "\nx = 1" * 30
+    find(notebook, "check").source += "\nx = 1" * checks.MAX_LINES
+
+
+def write_long_cells(notebook):
+    for cell in checks.code_cells(notebook):
+        cell.source += "\nx = 1" * checks.MEDIAN_LINES
 
 
 def leave_out_prose(notebook):
     notebook.cells = [notebook.cells[0], *checks.code_cells(notebook)]
 
 
+def add_a_title(notebook):
+    notebook.cells.append(new_markdown_cell("# Another title"))
+
+
+def begin_without_a_title(notebook):
+    notebook.cells.insert(0, new_markdown_cell("Welcome"))
+
+
 def leave_a_path(notebook):
-    find(notebook, "train-test-split").outputs[0].text = "read /home/ada/mnist.npz"
+    find(notebook, "counts").outputs[0].text = "read /home/ada/mnist.npz"
 
 
 def leave_timings(notebook):
-    find(notebook, "train-test-split").metadata["execution"] = {"iopub.status.busy": "now"}
-
-
-def open_a_solution(notebook):
-    checks.tagged(notebook, "solution")[0].metadata.jupyter.source_hidden = False
-
-
-def spoil_a_solution(notebook):
-    checks.tagged(notebook, "solution")[-1].outputs[0].text = "The spread is too small."
+    find(notebook, "counts").metadata["execution"] = {"iopub.status.busy": "now"}
 
 
 def fold_another(notebook):
-    find(notebook, "train-model").metadata["jupyter"] = {"source_hidden": True}
+    find(notebook, "train").metadata["jupyter"] = {"source_hidden": True}
 
 
-def add_a_title(notebook):
-    notebook.cells[1].source = "# Another title"
+def name_another_kernel(notebook):
+    notebook.metadata.kernelspec.name = "my-environment"
+
+
+def store_too_much(notebook):
+    find(notebook, "counts").outputs[0].text = "1" * checks.MAX_CHARACTERS
+
+
+def open_a_solution(notebook):
+    find(notebook, "solution").metadata.jupyter.source_hidden = False
+
+
+def show_a_solution(notebook):
+    cell = find(notebook, "solution")
+    cell.source = cell.source.removeprefix("# Solution\n")
+
+
+def spoil_a_solution(notebook):
+    find(notebook, "solution").outputs[0].text = "The spread is too small."
+
+
+def watch_the_test_set(notebook):
+    cell = find(notebook, "train")
+    cell.source = cell.source.replace("=validation", "=(x_test, y_test)")
+
+
+def import_the_machinery(notebook):
+    find(notebook, "check").source += "\nfrom mnist_course.sweep import sweep"
+
+
+def import_the_machinery_as_a_module(notebook):
+    find(notebook, "check").source += "\nimport mnist_course.run"
 
 
 @pytest.mark.parametrize(
     ("plant", "complaint"),
     [
-        (strip_output, "not executed once, in order"),
+        (skip_a_cell, "not executed once, in order"),
         (forget_output, "has no stored output"),
         (store_stderr, "on stderr is stored"),
-        (ignore_another, "y-value-counts is ignored but not on the list"),
-        (compare_training, "train-model is on the list but not ignored"),
+        (store_an_error, "an error or something"),
+        (print_in_a_check, "a check prints something"),
+        (ignore_another, "counts is ignored but not on the list"),
+        (compare_training, "train is on the list but not ignored"),
         (hide_in_a_comment, "NBVAL_SKIP"),
+        (hide_behind_a_tag, "raises-exception"),
+        (write_a_tag_in_capitals, "NBVAL_SKIP"),
         (compute_a_parameter, "not `name = literal"),
         (change_a_parameter, "are not the cell's"),
         (lose_a_parameter, "results_dir is missing"),
+        (lose_the_parameters, "0 cells are tagged parameters"),
         (lose_the_record, "no record is stored"),
+        (record_nothing, "does not call record_run"),
+        (record_other_digits, "not on MNIST"),
         (lose_an_alternative, "without a text alternative"),
         (repeat_an_alternative, "repeats another"),
         (add_little_to_an_alternative, "repeats another"),
         (hold_a_place, "a placeholder"),
         (repeat_the_heading, "repeats a title"),
-        (show_a_solution, "must be `# Solution`"),
-        (watch_the_test_set, "vectors_test goes into fit"),
-        (rename_a_cell, "cell names are"),
+        (say_something_else_beside_a_figure, "is not its alternative"),
         (write_a_long_cell, "over 25 lines"),
+        (write_long_cells, "have a median of"),
         (leave_out_prose, "words of prose"),
+        (leave_out_prose, "code cells without prose"),
+        (add_a_title, "2 titles"),
+        (begin_without_a_title, "the first cell is not the title"),
         (leave_a_path, "path of somebody's machine is stored: /home/ada"),
         (leave_timings, "metadata that a run left"),
-        (open_a_solution, "a solution that is not folded"),
-        (spoil_a_solution, "its solution is not right"),
         (fold_another, "metadata that a run left"),
-        (add_a_title, "2 titles"),
+        (name_another_kernel, "kernel my-environment, not python3"),
+        (store_too_much, " characters"),
+        (open_a_solution, "a solution that is not folded"),
+        (show_a_solution, "must be `# Solution`"),
+        (spoil_a_solution, "its solution is not right"),
+        (watch_the_test_set, "x_test goes into fit"),
+        (import_the_machinery, "imports mnist_course"),
+        (import_the_machinery_as_a_module, "imports mnist_course"),
     ],
 )
-def test_a_planted_mistake_is_caught(plant, complaint):
-    notebook = nbformat.read(DENSE, as_version=4)
-    plant(notebook)
-    found = complaints(notebook, DENSE.stem, nbformat.writes(notebook))
-    assert any(complaint in line for line in found), found
+def test_a_planted_mistake_is_caught(plant, complaint, complaints_about):
+    complaints = complaints_about(plant)
+    assert any(complaint in line for line in complaints), complaints
 
 
-@pytest.fixture(scope="module")
-def head(tmp_path_factory):
-    """The first notebook up to its one-hot labels, its outputs stored on the bundled digits."""
-    notebook = nbformat.read(DENSE, as_version=4)
-    last = max(i for i, cell in enumerate(notebook.cells) if "one_hot_test.argmax" in cell.source)
-    notebook.cells = notebook.cells[: last + 1]
-    find(notebook, "parameters").source += '\ndata = "digits"'
-    NotebookClient(notebook, timeout=300).execute(cwd=tmp_path_factory.mktemp("stored"))
-    return notebook
+def test_only_notebook_03_may_import_the_machinery():
+    notebook = new_notebook(cells=[code("from mnist_course.sweep import sweep")])
+    assert checks.check_imports(notebook, "03_which_architecture") == []
+    assert checks.check_imports(notebook, "02_convolutional_network") != []
 
 
-def nbval(notebook, folder, mode="--nbval"):
-    (folder / "copy.ipynb").write_text(nbformat.writes(notebook), "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", mode, "--nbval-current-env", "-p"]
-    command += ["no:cacheprovider", "--rootdir", ".", "-c", os.devnull, "copy.ipynb"]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    return run.returncode, run.stdout
-
-
-def test_what_is_stored_is_reproduced(head, tmp_path):
-    status, output = nbval(head, tmp_path)
-    assert status == 0, output
-
-
-def test_a_changed_stored_count_is_caught(head, tmp_path):
-    planted = copy.deepcopy(head)
-    cell = find(planted, "y-value-counts")
-    cell.outputs[0].text = cell.outputs[0].text.replace("1", "2", 1)
-    status, output = nbval(planted, tmp_path)
-    assert status == 1 and "Cell outputs differ" in output and "1 failed" in output
-
-
-def test_a_changed_text_alternative_is_caught(head, tmp_path):
-    planted = copy.deepcopy(head)
-    output = find(planted, "plot-examples").outputs[0]
-    output.data["text/plain"] = output.data["text/plain"].replace("Nine", "Eight")
-    status, output = nbval(planted, tmp_path)
-    assert status == 1 and "Cell outputs differ" in output
-
-
-def test_a_broken_cell_is_caught_even_when_outputs_are_not_compared(head, tmp_path):
-    planted = copy.deepcopy(head)
-    find(planted, "y-value-counts").source = "np.unique(y_trian)"
-    status, output = nbval(planted, tmp_path, "--nbval-lax")
-    assert status == 1 and "y_trian" in output
-
-
-def test_a_wrong_label_order_is_caught_by_the_notebooks_own_checks(head, tmp_path):
-    planted = copy.deepcopy(head)
-    cell = find(planted, "one-hot-encoding")
-    cell.source = cell.source.replace("(y_train, 10)", "(9 - y_train, 10)")
-    status, output = nbval(planted, tmp_path, "--nbval-lax")
-    assert status == 1 and "AssertionError" in output
+@pytest.mark.parametrize("mistake", ["renamed", "moved", "repeated"])
+def test_the_articles_cells_are_each_there_once_and_in_order(mistake):
+    names = list(checks.ARTICLE_CELLS)
+    if mistake == "renamed":
+        names[3] = "model"
+    elif mistake == "moved":
+        names.append(names.pop(3))
+    else:
+        names.append(names[3])
+    right = new_notebook(cells=[code("", name) for name in checks.ARTICLE_CELLS])
+    wrong = new_notebook(cells=[code("", name) for name in names])
+    assert checks.check_article_names(right) == []
+    assert checks.check_article_names(wrong) != []
