@@ -1,6 +1,6 @@
-"""Execute a notebook by papermill, in a kernel of this environment that nobody else reaches.
+"""Executing a notebook with papermill, in a kernel that no other user of this machine reaches.
 
-To import this takes a second, for papermill: `mnist_course.run` does so when it needs it.
+Importing this module takes a second, for papermill: `mnist_course.run` waits until it needs it.
 """
 
 import logging
@@ -20,10 +20,9 @@ from mnist_course.notebooks import cell_name
 
 ENGINE_NAME = "mnist_course"
 
-# A kernel that does not start at once may start at the next try, on a busy machine at least.
-STARTS = 3
+MAX_STARTS = 3
 
-# Systems allow a socket's path about 100 characters, of which jupyter_client adds a few.
+# Systems allow little more than 100 characters, and jupyter_client adds a number to the path.
 MAX_SOCKET_PATH = 99
 
 # On a busy machine, a cell's outputs come seconds after its end; nbclient waits for 4.
@@ -38,16 +37,16 @@ _silent_log.setLevel(logging.CRITICAL + 1)
 
 
 class KernelEngine(Engine):
-    """papermill's engine, with options of nbclient's that papermill does not know.
+    """What papermill runs a notebook with: its own client, with options that it does not offer.
 
-    `execute_notebook` hands its keyword arguments on to this one.
+    `papermill.execute_notebook` hands the keyword arguments that it does not know on to here.
     """
 
     @classmethod
     def execute_managed_notebook(
         cls, nb_man, kernel_name, *, connection, folder, environment, stderr, deadline, **_
     ):
-        """Execute the notebook of `nb_man`, which notes each cell's times and saves the copy."""
+        """Execute the notebook of `nb_man`, which saves the copy as cells begin and end."""
 
         def name_cell_in_bar(cell, cell_index):
             if nb_man.pbar is not None:
@@ -113,7 +112,7 @@ def execute_notebook(notebook, copy, parameters, *, folder, environment, deadlin
         "deadline": deadline,
         "progress_bar": bar,
     }
-    for attempt in range(STARTS):
+    for attempt in range(MAX_STARTS):
         # papermill would keep a notebook object given as input in the output's metadata.
         nbformat.write(notebook, copy)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private_folder:
@@ -130,12 +129,18 @@ def execute_notebook(notebook, copy, parameters, *, folder, environment, deadlin
 
 
 def _try_to_execute(copy, parameters, private_folder, **options):
-    """Execute the notebook in the file `copy`; if the kernel does not start, say why."""
+    """Execute the notebook in the file `copy`.
+
+    Returns
+    -------
+    str or None
+        None, or the last line of what the kernel said when it did not start.
+    """
     # papermill takes paths for format strings.
     path = str(copy).replace("{", "{{").replace("}", "}}")
     stderr_path = Path(private_folder, "stderr.txt")
-    # What a kernel says beside its outputs is of interest only if it does not start.
     with open(stderr_path, "w", encoding="utf-8") as stderr, warnings.catch_warnings():
+        # nbformat warns of cells without an id, which it then gives them.
         warnings.simplefilter("ignore")
         try:
             papermill.execute_notebook(

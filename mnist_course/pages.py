@@ -6,6 +6,7 @@ import html
 import re
 from pathlib import Path
 
+import jinja2
 import nbformat
 
 from mnist_course.notebooks import cell_name, hide_paths, outcome_texts, read_outcome
@@ -23,18 +24,15 @@ OUTPUT_TYPES = [
     "text/plain",
 ]
 
-# A figure that is wider, in pixels, would have unreadable text on a phone: it scrolls instead.
-WIDE_FIGURE = 640
+# What is wider does not fit on a phone, and scrolls there: pixels, and characters in a line.
+MAX_FIGURE_WIDTH = 640
+MAX_LINE_LENGTH = 30
 
-# A line with more characters is wider than a phone.
-WIDE_TEXT = 30
+# Where a PNG file has its width; in base64, the file's first 24 bytes are 32 characters.
+PNG_WIDTH_BYTES = slice(16, 20)
+PNG_HEAD_CHARACTERS = 32
 
-# A PNG file's width: four bytes behind its signature and the head of its first chunk. In base64,
-# the file's first 24 bytes are 32 characters.
-PNG_WIDTH = slice(16, 20)
-PNG_HEAD = 32
-
-# What the Tab key stops at, so that the arrow keys can scroll it; screen readers say its label.
+# The Tab key stops here, so that the arrow keys can scroll; screen readers say the label.
 TAB_STOP = 'tabindex="0" role="group" aria-label="{label}"'
 
 
@@ -61,7 +59,7 @@ def export_page(notebook, outcome, page):
     ...     "<title>Digits</title>" in page.read_text(encoding="utf-8")
     True
     """
-    # Only here, because nbconvert takes long to import.
+    # nbconvert takes long to import, and no other function needs it.
     from nbconvert import HTMLExporter
 
     notebook = copy.deepcopy(notebook)
@@ -98,7 +96,7 @@ def _prepare_cell(cell, number):
     cell.metadata.seconds = timing.get("duration") if timing.get("start_time") else None
     if "outputs" in cell:
         cell.outputs = nbformat.from_dict(hide_paths(cell.outputs))
-        cell.metadata.wide = any(_png_width(output) > WIDE_FIGURE for output in cell.outputs)
+        cell.metadata.wide = any(_png_width(output) > MAX_FIGURE_WIDTH for output in cell.outputs)
     if "injected-parameters" in cell.metadata.get("tags", []):
         cell.source = hide_paths(cell.source)
 
@@ -106,7 +104,8 @@ def _prepare_cell(cell, number):
 def _png_width(output):
     """Return the width in pixels of an output's picture, 0 when it has none."""
     png = output.get("data", {}).get("image/png", "")
-    return int.from_bytes(base64.b64decode(png[:PNG_HEAD])[PNG_WIDTH], "big")
+    head = base64.b64decode(png[:PNG_HEAD_CHARACTERS])
+    return int.from_bytes(head[PNG_WIDTH_BYTES], "big")
 
 
 def _add_tab_stops(body):
@@ -118,8 +117,9 @@ def _add_tab_stops(body):
     def add_to_wide_text(match):
         block = match[0]
         text = html.unescape(re.sub("<[^>]*>", "", block))
-        is_wide = any(len(line) > WIDE_TEXT for line in text.splitlines())
-        return block.replace("<pre", f"<pre {text_stop}", 1) if is_wide else block
+        if any(len(line) > MAX_LINE_LENGTH for line in text.splitlines()):
+            block = block.replace("<pre", f"<pre {text_stop}", 1)
+        return block
 
     # nbconvert lets the key stop at every cell.
     body = re.sub(r'(<div\b[^>]*) tabindex="0"', r"\1", body)
@@ -138,9 +138,6 @@ def export_index(folder, outcomes=()):
     outcomes : list of dict
         Outcomes that are known already; those of other notebooks are read from their files.
     """
-    # Only here, because the command's help should not wait for it.
-    import jinja2
-
     folder = Path(folder)
     known = {outcome["notebook"]: outcome for outcome in outcomes}
     rows = []
