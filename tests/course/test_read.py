@@ -1,35 +1,20 @@
-"""The command `read`, the picture that explains a reading, and the input doctor."""
+"""The command `read`: lines, JSON, the picture that explains, and what cannot be read."""
 
 import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
+from support.drawings import FOUR, write_pictures
 
 from mnist_course.__main__ import main
 from mnist_helpers.reading import in_words, read_digits
 
 
-def draw(*lines, size=280, width=14):
-    page = Image.new("L", (size, size), 255)
-    for line in lines:
-        ImageDraw.Draw(page).line(line, fill=0, width=width, joint="curve")
-    return np.array(page)
-
-
-SEVEN = draw((70, 60, 200, 60, 120, 230))
-FOUR = draw((150, 40, 80, 150, 210, 150), (165, 100, 165, 240))
-LETTER = draw((60, 230, 60, 60, 140, 150, 220, 60, 220, 230))
-EMPTY = draw()
-
-
 @pytest.fixture
 def pictures(tmp_path):
-    for name, page in {"seven": SEVEN, "four": FOUR, "letter": LETTER, "empty": EMPTY}.items():
-        Image.fromarray(page).save(tmp_path / f"{name}.png")
-    (tmp_path / "text.png").write_text("no picture")
+    write_pictures(tmp_path)
     return tmp_path
 
 
@@ -37,22 +22,23 @@ def test_the_command_prints_a_line_for_each_picture(pictures, capsys):
     paths = [str(pictures / f"{name}.png") for name in ("seven", "letter", "empty")]
     assert main(["read", *paths]) == 0
     lines = capsys.readouterr().out.splitlines()
-    expected = [in_words(answer) for answer in read_digits(paths)]
-    assert lines == [
-        f"{path:<{max(map(len, paths))}}  {words}"
-        for path, words in zip(paths, expected, strict=True)
-    ]
-    assert expected[0].startswith("7 (") and expected[1].startswith("no digit (")
+    # letter.png is the longest of the names: the others are filled up to its length.
+    width = len(paths[1])
+    answers = read_digits(paths)
+    for line, path, answer in zip(lines, paths, answers, strict=True):
+        assert line == f"{path:<{width}}  {in_words(answer)}"
+    assert in_words(answers[0]).startswith("7 (")
+    assert in_words(answers[1]).startswith("no digit (")
 
 
 def test_a_bad_picture_is_told_and_the_others_are_read(pictures, capsys):
     paths = [str(pictures / f"{name}.png") for name in ("text", "missing", "four")]
     assert main(["read", *paths]) == 1
-    told = capsys.readouterr()
-    assert told.out.splitlines() == [
-        f"{paths[2]:<{len(paths[1])}}  {in_words(read_digits([FOUR])[0])}"
-    ]
-    first, second = told.err.splitlines()
+    printed = capsys.readouterr()
+    (answer,) = read_digits([FOUR])
+    width = len(paths[1])
+    assert printed.out.splitlines() == [f"{paths[2]:<{width}}  {in_words(answer)}"]
+    first, second = printed.err.splitlines()
     assert first.startswith(f"mnist-course: {paths[0]}: ")
     assert second.startswith(f"mnist-course: {paths[1]}: ")
 
@@ -62,9 +48,13 @@ def test_the_command_writes_json(pictures, capsys):
     assert main(["read", "--json", *paths]) == 1
     seven, text, empty = json.loads(capsys.readouterr().out)
     assert [row["picture"] for row in (seven, text, empty)] == paths
-    assert seven["digit"] == 7 and seven["error"] is None and 0 < seven["confidence"] <= 1
-    assert len(seven["probabilities"]) == 11 and seven["runner_up"] in [*range(10), None]
-    assert text == {"picture": paths[1], "error": text["error"]} and text["error"]
+    assert seven["digit"] == 7
+    assert seven["error"] is None
+    assert 0 < seven["confidence"] <= 1
+    assert len(seven["probabilities"]) == 11
+    assert seven["runner_up"] in [*range(10), None]
+    assert set(text) == {"picture", "error"}
+    assert text["error"]
     assert empty["digit"] is None
 
 
@@ -73,9 +63,16 @@ def test_the_command_explains(pictures, capsys):
     out = pictures / "strip.png"
     assert main(["read", *paths, "--explain", str(out)]) == 0
     with Image.open(out) as strip:
-        assert strip.width > 3 * strip.height / 2 and strip.height > 300  # two rows
+        # Two rows.
+        assert strip.width > 3 * strip.height / 2
+        assert strip.height > 300
     assert "empty.png shows no ink" in capsys.readouterr().err
-    assert main(["read", *31 * paths[:1], "--explain", str(out)]) == 2
+
+
+def test_only_so_many_pictures_are_explained(pictures, capsys):
+    paths = 31 * [str(pictures / "seven.png")]
+    out = pictures / "strip.png"
+    assert main(["read", *paths, "--explain", str(out)]) == 2
     assert "at most 30 pictures; received 31" in capsys.readouterr().err
 
 

@@ -1,48 +1,29 @@
-"""The command `read`, the picture that explains a reading, and the input doctor."""
+"""The input doctor finds each fault, and none in what MNIST and `prepare_drawing` give."""
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from support.drawings import SEVEN
 
-from mnist_helpers.data import load_mnist
 from mnist_helpers.diagnosis import diagnose_input
 from mnist_helpers.drawing import prepare_drawing
 from mnist_helpers.preprocessing import scale_pixels
 
-
-def draw(*lines, size=280, width=14):
-    page = Image.new("L", (size, size), 255)
-    for line in lines:
-        ImageDraw.Draw(page).line(line, fill=0, width=width, joint="curve")
-    return np.array(page)
-
-
-SEVEN = draw((70, 60, 200, 60, 120, 230))
-FOUR = draw((150, 40, 80, 150, 210, 150), (165, 100, 165, 240))
-LETTER = draw((60, 230, 60, 60, 140, 150, 220, 60, 220, 230))
-EMPTY = draw()
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    for name, page in {"seven": SEVEN, "four": FOUR, "letter": LETTER, "empty": EMPTY}.items():
-        Image.fromarray(page).save(tmp_path / f"{name}.png")
-    (tmp_path / "text.png").write_text("no picture")
-    return tmp_path
-
-
 WELL = prepare_drawing(SEVEN)
+FINE = ["Nothing in it is unlike MNIST's training digits."]
 
 
-def test_a_prepared_input_and_the_training_digits_are_well():
-    fine = ["Nothing in it is unlike MNIST's training digits."]
-    assert diagnose_input(WELL) == fine
-    assert diagnose_input(WELL[None, ..., None]) == diagnose_input(WELL.reshape(784)) == fine
-    try:
-        (images, _), _ = load_mnist("mnist")
-    except (OSError, ValueError) as error:
-        pytest.skip(f"real MNIST is needed: {error}".splitlines()[0])
-    complaints = sum(diagnose_input(image) != fine for image in scale_pixels(images[:1000]))
+def test_a_prepared_input_is_well_in_any_shape():
+    assert diagnose_input(WELL) == FINE
+    assert diagnose_input(WELL[None, ..., None]) == FINE
+    assert diagnose_input(WELL.reshape(784)) == FINE
+
+
+def test_the_training_digits_are_well(mnist):
+    (images, _), _ = mnist
+    complaints = 0
+    for image in scale_pixels(images[:1000]):
+        if diagnose_input(image) != FINE:
+            complaints += 1
     assert complaints <= 15
 
 
@@ -73,6 +54,7 @@ def test_what_is_wrong_is_said(x, words):
 
 def test_each_fault_has_a_sentence_of_its_own():
     raw = 255 - 255 * np.roll(WELL, 4, axis=1)
-    found = diagnose_input(np.uint8(raw))
-    assert len(found) == 4  # the type, the range, dark on light, the place
+    sentences = diagnose_input(np.uint8(raw))
+    # The type, the range, dark on light, the place.
+    assert len(sentences) == 4
     assert diagnose_input(np.eye(28)) != diagnose_input(np.eye(28)[::-1] * 0.5)

@@ -1,32 +1,25 @@
-"""The command `read`, the picture that explains a reading, and the input doctor."""
+"""Pictures are read in order, alone or together; the answers in words and as a figure."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
+from support.drawings import EMPTY, FOUR, LETTER, SEVEN, write_pictures
 
 from mnist_helpers.drawing import prepare_drawing
-from mnist_helpers.reading import Prediction, in_words, plot_reading, read_digits, read_inputs
-
-
-def draw(*lines, size=280, width=14):
-    page = Image.new("L", (size, size), 255)
-    for line in lines:
-        ImageDraw.Draw(page).line(line, fill=0, width=width, joint="curve")
-    return np.array(page)
-
-
-SEVEN = draw((70, 60, 200, 60, 120, 230))
-FOUR = draw((150, 40, 80, 150, 210, 150), (165, 100, 165, 240))
-LETTER = draw((60, 230, 60, 60, 140, 150, 220, 60, 220, 230))
-EMPTY = draw()
+from mnist_helpers.reading import (
+    Prediction,
+    in_words,
+    plot_reading,
+    prepare_or_blank,
+    read_digits,
+    read_inputs,
+)
 
 
 @pytest.fixture
 def pictures(tmp_path):
-    for name, page in {"seven": SEVEN, "four": FOUR, "letter": LETTER, "empty": EMPTY}.items():
-        Image.fromarray(page).save(tmp_path / f"{name}.png")
-    (tmp_path / "text.png").write_text("no picture")
+    write_pictures(tmp_path)
     return tmp_path
 
 
@@ -35,15 +28,19 @@ def test_each_picture_gets_one_answer_in_order(pictures):
     kinds = [SEVEN, str(path), path, path.read_bytes(), Image.open(path), LETTER, EMPTY]
     answers = read_digits(kinds)
     assert [answer.digit for answer in answers] == [7, 4, 4, 4, 4, None, None]
-    for answer in answers:
-        assert isinstance(answer, Prediction) and answer.probabilities.shape == (11,)
+    assert answers[0].confidence > 0.9
+
+
+def test_the_confidence_is_the_largest_probability():
+    meanings = [*range(10), None]
+    for answer in read_digits([SEVEN, LETTER, EMPTY]):
+        assert isinstance(answer, Prediction)
+        assert answer.probabilities.shape == (11,)
         assert answer.probabilities.sum() == pytest.approx(1, abs=1e-4)
         first, second = np.argsort(-answer.probabilities)[:2]
         assert answer.confidence == pytest.approx(answer.probabilities[first])
-        assert (answer.digit, answer.runner_up) == tuple(
-            None if index == 10 else index for index in (first, second)
-        )
-    assert answers[0].confidence > 0.9
+        assert answer.digit == meanings[first]
+        assert answer.runner_up == meanings[second]
 
 
 def test_no_pictures_get_no_answers():
@@ -51,8 +48,11 @@ def test_no_pictures_get_no_answers():
 
 
 def test_a_reading_does_not_depend_on_its_neighbors():
-    together = read_digits([SEVEN, FOUR] * 150)  # more than fit into one batch
-    alone = read_digits([FOUR])[0]
+    seven = prepare_drawing(SEVEN)
+    four = prepare_drawing(FOUR)
+    # More than fit into one batch.
+    together = read_inputs([seven, four] * 150)
+    (alone,) = read_inputs([four])
     assert [answer.digit for answer in together] == [7, 4] * 150
     for answer in together[1::2]:
         np.testing.assert_allclose(answer.probabilities, alone.probabilities, atol=1e-5)
@@ -68,18 +68,26 @@ def test_one_bad_picture_is_named_and_no_answer_invented(pictures):
 def test_inputs_are_read_as_they_are():
     prepared = prepare_drawing(SEVEN)
     (answer,) = read_inputs([prepared])
-    np.testing.assert_allclose(
-        answer.probabilities, read_digits([SEVEN])[0].probabilities, atol=1e-5
-    )
+    (expected,) = read_digits([SEVEN])
+    np.testing.assert_allclose(answer.probabilities, expected.probabilities, atol=1e-5)
     assert read_inputs([np.zeros((28, 28), "float32")])[0].digit is None
     with pytest.raises(ValueError, match="28"):
         read_inputs(np.zeros((3, 27, 28), "float32"))
 
 
+def test_an_empty_page_is_prepared_without_ink_and_without_steps():
+    x, steps = prepare_or_blank(EMPTY, steps=True)
+    np.testing.assert_array_equal(x, np.zeros((28, 28), "float32"))
+    np.testing.assert_array_equal(prepare_or_blank(EMPTY), x)
+    assert steps == {}
+
+
 def test_the_strip_shows_every_step_and_all_probabilities():
     _, steps = prepare_drawing(SEVEN, steps=True)
     (answer,) = read_digits([SEVEN])
-    *strip, bars = plot_reading(steps, answer)
+    axes = plot_reading(steps, answer)
+    strip = axes[:-1]
+    bars = axes[-1]
     assert [ax.get_title() for ax in strip] == list(steps)
     for ax, picture in zip(strip, steps.values(), strict=True):
         (image,) = ax.images
