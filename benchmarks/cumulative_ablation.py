@@ -53,6 +53,7 @@ def warm_up(recipes, digits):
 def measure_steps(recipes, digits):
     """Return the rows of cumulative_ablation.csv."""
     rows = []
+    # In turn, because a processor that is hot or shared gets slower in the meantime.
     for seed in STEP_SEEDS:
         for step, recipe in recipes.items():
             rows.append({"step": step, "seed": seed} | measure(recipe, digits, seed))

@@ -50,6 +50,8 @@ def fit_recipe(build, x, y, *, seed, epochs, batch_size, precision="float32", **
 # --- from the second article's recipe to a fast one ---------------------------------------------
 
 
+# With Keras' momentum of 0.99 the normalization would still remember the random start after a
+# hundred updates. What lies before it needs no bias: it takes every constant away.
 def build_normalized_cnn():
     stack = [keras.Input((28, 28, 1))]
     for filters, kernel_size in ((30, 5), (15, 3)):
@@ -66,6 +68,8 @@ def build_normalized_cnn():
     return keras.Sequential(stack)
 
 
+# Pooling comes before the first normalization, since normalizing large maps costs more than
+# convolving them.
 def build_fast_cnn(filters=16, kernel_size=5, dense_units=64):
     stack = [
         keras.Input((28, 28, 1)),
@@ -122,6 +126,7 @@ MLP_FAST = {
 
 # --- the accurate network -----------------------------------------------------------------------
 
+# Less than `RandomWarp` does by itself: its defaults are made to be seen.
 WARP = {"rotation": 7, "shear": 0.07, "zoom": 0.07, "translation": 1, "elastic": 0.4}
 ERASING = {
     "factor": (0.5, 0.5),
@@ -144,6 +149,8 @@ def residual_block(maps, filters):
     return layers.Add()([maps, found])
 
 
+# Erasing comes last: warped afterwards, its sharp edges would look like ends of strokes, and the
+# network misreads 24 of the 6,000 held-out digits instead of 17 (ablations.csv).
 def build_accurate_cnn(variations=None, pool=overlapping_pooling):
     if variations is None:
         variations = [RandomWarp(**WARP, stroke=0.5), layers.RandomErasing(**ERASING)]

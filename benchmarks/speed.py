@@ -26,6 +26,7 @@ N_WARM_UP = 1024  # digits
 
 def list_recipes():
     """Return (network, the recipe's name, recipe), each article's before the notebook's."""
+    # Keras' dtype policies, by their names in the table.
     precisions = {"float32": "float32"}
     if has_bfloat16():
         precisions["bfloat16"] = "mixed_bfloat16"
@@ -77,6 +78,7 @@ def main():
     machine = describe_machine()
     warm_up(digits)
     rows = []
+    # In turn, because a processor that is hot or shared gets slower in the meantime.
     for seed in SEEDS:
         for network, name, recipe in list_recipes():
             row = {"network": network, "recipe": name, "seed": seed}

@@ -4,6 +4,9 @@ All arrays are gray, ink 255 on 0. Pictures are drawn large (112×112) and broug
 MNIST was made. Nobody's handwriting but MNIST's goes in; the variations are those by which people
 are known to differ: slant, proportions, pens, and national forms such as the flagged 1, the
 crossed 7 and the 9 with a curled tail.
+
+The order of the random draws is part of this program: with another one the same seeds would make
+other pictures, and the reader that ships could not be trained again.
 """
 
 import cv2
@@ -12,25 +15,54 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import CubicSpline
 
-SIDE = 112  # pixels: three for each of MNIST's, and a margin
+SMALL_SIDE = 28  # pixels of MNIST's images
+ENLARGED_SIDE = 3 * SMALL_SIDE
+SIDE = 112  # pixels of a large picture: three for each of MNIST's, and a margin
+MIDDLE = SIDE // 2
 OFFSETS = np.float32(np.mgrid[:SIDE, :SIDE])[::-1] - SIDE / 2  # x and y of each pixel
+INK = 255
+IS_INK = 127  # a pixel above it belongs to a stroke
 NONE = 10  # the label of a picture of no digit
 
 # Letters and signs that look like no digit. The second ones are only for measuring.
-LETTERS, OTHER_LETTERS = "AEHKMRWkm", "FNXwx"
-SIGNS, OTHER_SIGNS = "ЖЩЯДИΞΩΔΠ★♥☂♣♫→⇒∞∑√≠±#@&§€¥?☺⌂✂", "ШЮФЦΨΣ♠♦☀☎✈↔↑≈∫∀÷%¶£♪☹✓ℵ"
-HERSHEY = (
+LETTERS = "AEHKMRWkm"
+OTHER_LETTERS = "FNXwx"
+SIGNS = "ЖЩЯДИΞΩΔΠ★♥☂♣♫→⇒∞∑√≠±#@&§€¥?☺⌂✂"
+OTHER_SIGNS = "ШЮФЦΨΣ♠♦☀☎✈↔↑≈∫∀÷%¶£♪☹✓ℵ"
+HERSHEY_FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_DUPLEX,
     cv2.FONT_HERSHEY_COMPLEX,
     cv2.FONT_HERSHEY_TRIPLEX,
     cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
 )
+# These come with Matplotlib, so that every machine has them; signs are taken from the first.
+FONT_FAMILIES = ("DejaVu Sans", "DejaVu Sans Mono", "DejaVu Serif")
+FONT_WEIGHTS = ("normal", "bold")
+FONT_SIZE = 84
+
+
+# --- digits, varied ----------------------------------------------------------------------------
 
 
 def vary(image, label, rng, strength=1):
-    """Give another form of one of MNIST's digits, as another person or pen might write it."""
-    large = _enlarge(image)
+    """Vary one of MNIST's digits, as another person or pen might write it.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (28, 28), uint8, light on dark.
+    label : int
+    rng : numpy.random.Generator
+    strength : float
+        1 for handwriting of all kinds; less for one that is closer to MNIST's.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (28, 28), uint8.
+    """
+    large = enlarge(image)
     if rng.random() < 0.4 * strength:
         large = restyle(large, label, rng)
     large = bend(
@@ -38,323 +70,561 @@ def vary(image, label, rng, strength=1):
         rng,
         rotation=15 * strength,
         shear=0.3 * strength,
-        stretch=0.22 * strength,
-        waves=4 * strength,
+        zoom=0.22 * strength,
+        elastic=4 * strength,
     )
     if rng.random() < 0.6 * strength:
         large = change_pen(large, rng)
     return shrink(large, rng)
 
 
-def restyle(large, label, rng):
-    """Add a stroke that some people make: flags, serifs, bars and curls."""
-    rows, columns = np.nonzero(large > 127)
-    if len(rows) == 0:
-        return large
-    top, bottom, height = rows.min(), rows.max(), np.ptp(rows)
-    pen = max(round(pen_width(large)) - 1, 1)
-    large = large.copy()
+def enlarge(image):
+    """Return one of MNIST's images three times as large, with room around it."""
+    # OpenCV does not take a mirrored view.
+    image = np.ascontiguousarray(image)
+    size = (ENLARGED_SIDE, ENLARGED_SIDE)
+    large = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+    return np.pad(large, (SIDE - ENLARGED_SIDE) // 2)
 
-    def at(row, side=np.mean):
-        near = columns[np.abs(rows - row) <= 3]
-        return int(side(near)) if len(near) else int(columns.mean())
 
-    def line(*points):
-        cv2.polylines(large, [np.int32(points)], False, 255, pen, cv2.LINE_AA)
+def bend(large, rng, *, rotation, shear, zoom, elastic):
+    """Rotate, shear, zoom and distort a picture, by random amounts.
 
-    def arc(center, radii, start, end):
-        center, radii = tuple(map(int, center)), tuple(map(int, radii))
-        cv2.ellipse(large, center, radii, 0, start, end, 255, pen, cv2.LINE_AA)
+    Parameters
+    ----------
+    large : numpy.ndarray
+        Shape (112, 112), uint8.
+    rng : numpy.random.Generator
+    rotation : float
+        Degrees at most.
+    shear : float
+        Pixels at most that a row moves aside, for each row's distance from the middle.
+    zoom : float
+        Logarithm of the most by which the width grows while the height shrinks, or the reverse.
+    elastic : float
+        Pixels (standard deviation, at most) by which points move in waves.
 
-    if label == 1:
-        if rng.random() < 0.8:
-            tip, length = at(top + pen / 2), height * rng.uniform(0.15, 0.6)
-            angle = np.radians(rng.uniform(25, 65))
-            start = (tip - length * np.sin(angle), top + length * np.cos(angle))
-            line(start, (tip, top + pen / 2))
-        if rng.random() < 0.5:
-            foot, half = at(bottom - pen / 2), height * rng.uniform(0.12, 0.32)
-            line((foot - half, bottom), (foot + half * rng.uniform(0.7, 1.3), bottom))
-    elif label == 7:
-        if rng.random() < 0.8:
-            row = top + height * rng.uniform(0.4, 0.62)
-            half, tilt = height * rng.uniform(0.12, 0.28), rng.uniform(-4, 4)
-            line((at(row) - half, row + tilt), (at(row) + half, row - tilt))
-        if rng.random() < 0.3:
-            left = columns[rows < top + 0.25 * height].min()
-            line((left, top + pen), (left - 2, top + height * rng.uniform(0.1, 0.25)))
-    elif label == 9:
-        radius = height * rng.uniform(0.12, 0.3)
-        flat = rng.uniform(0.5, 1)
-        center = (at(bottom - 2) - radius, bottom - pen / 2)
-        arc(center, (radius, radius * flat), 0, rng.uniform(90, 190))
-    elif label == 6:
-        radius = height * rng.uniform(0.15, 0.3)
-        arc((at(top + 2) + radius, top + radius), (radius, radius), 200, rng.uniform(260, 350))
-    elif label == 4:
-        row = bottom - height * rng.uniform(0, 0.05)
-        if rng.random() < 0.5:
-            line((at(row) - height * 0.13, row), (at(row) + height * 0.13, row))
-    elif label == 2:
-        if rng.random() < 0.5:  # a base that runs out to the right
-            right = columns[rows > bottom - 0.2 * height].max()
-            line((right - 4, bottom - pen / 2), (right + height * 0.2, bottom - pen / 2))
-    elif label == 0 and rng.random() < 0.3:
-        low, high = (columns.min(), bottom), (columns.max(), top)
-        line(low, high)
-    return large
+    Returns
+    -------
+    numpy.ndarray
+        Shape (112, 112), uint8.
+    """
+    angle = np.radians(rng.uniform(-rotation, rotation))
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    rotated = np.array([[cos, -sin], [sin, cos]])
+    sheared = np.array([[1, rng.uniform(-shear, shear)], [0, 1]])
+    width = np.exp(rng.uniform(-zoom, zoom))
+    zoomed = np.diag([width, 1 / width])
+    scale = rng.uniform(0.85, 1)
+    # `remap` asks from where each pixel comes, hence the inverse.
+    inverse = np.float32(np.linalg.inv(rotated @ sheared @ zoomed * scale))
+    from_x, from_y = np.tensordot(inverse, OFFSETS, 1) + SIDE / 2
+    wave_x, wave_y = draw_waves(rng, elastic * rng.random())
+    return cv2.remap(large, from_x + wave_x, from_y + wave_y, cv2.INTER_LINEAR)
+
+
+def draw_waves(rng, deviation):
+    """Draw smooth displacements of all pixels, in x and in y, from five by five random ones."""
+    knots = np.float32(rng.normal(0, deviation, (2, 5, 5)))
+    size = (SIDE, SIDE)
+    return [cv2.resize(part, size, interpolation=cv2.INTER_CUBIC) for part in knots]
 
 
 def pen_width(large):
     """Estimate the width of the strokes, in pixels, from the ink's area and its outline."""
-    mask = (large > 127).astype("uint8")
+    mask = (large > IS_INK).astype("uint8")
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
     inside = depth[mask > 0]
-    return 4 * inside.mean() - 2 if len(inside) else 0.0
-
-
-def bend(large, rng, *, rotation, shear, stretch, waves):
-    """Turn, slant, stretch and wave a picture; `waves` in pixels, the rest degrees and shares."""
-    angle = np.radians(rng.uniform(-rotation, rotation))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    slant = np.array([[1, rng.uniform(-shear, shear)], [0, 1]])
-    wide = np.exp(rng.uniform(-stretch, stretch))
-    inverse = np.linalg.inv(turn @ slant @ np.diag([wide, 1 / wide]) * rng.uniform(0.85, 1))
-    grid = np.float32(rng.normal(0, waves * rng.random(), (2, 5, 5)))
-    wave_x, wave_y = (
-        cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for part in grid
-    )
-    from_x, from_y = np.tensordot(np.float32(inverse), OFFSETS, 1) + SIDE / 2
-    return cv2.remap(large, from_x + wave_x, from_y + wave_y, cv2.INTER_LINEAR)
+    if len(inside) == 0:
+        return 0.0
+    # In a stroke of width w the mean distance to the edge is some w / 4 + 1 / 2.
+    return 4 * inside.mean() - 2
 
 
 def change_pen(large, rng):
     """Draw with a thinner or a broader pen, between one and five of MNIST's pixels."""
     width = pen_width(large)
-    change = round(min(max(width * np.exp(rng.uniform(-0.7, 0.5)), 3), 15) - width)
+    wanted = width * np.exp(rng.uniform(-0.7, 0.5))
+    wanted = min(max(wanted, 3), 15)
+    change = round(wanted - width)
     if abs(change) < 2:
         return large
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(change) + 1, abs(change) + 1))
+    disc_size = (abs(change) + 1, abs(change) + 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, disc_size)
     if change > 0:
         return cv2.dilate(large, disc)
     thin = cv2.erode(large, disc)
-    kept = cv2.countNonZero(cv2.inRange(thin, 128, 255))
-    full = cv2.countNonZero(cv2.inRange(large, 128, 255))
-    return thin if kept > 0.4 * full else large
+    # A digit that would lose most of its ink stays as it is.
+    if count_ink(thin) > 0.4 * count_ink(large):
+        return thin
+    return large
+
+
+def count_ink(large):
+    return cv2.countNonZero(cv2.inRange(large, IS_INK + 1, INK))
 
 
 def shrink(large, rng):
     """Bring a large picture to 28×28: box of some 20 pixels, center of mass, a pen's gray edge."""
-    x, y, width, height = cv2.boundingRect(cv2.inRange(large, 64, 255))
-    if not width:
-        return np.zeros((28, 28), "uint8")
+    x, y, width, height = cv2.boundingRect(cv2.inRange(large, 64, INK))
+    if width == 0:
+        return np.zeros((SMALL_SIDE, SMALL_SIDE), "uint8")
     box = rng.choice([19, 20, 20, 20, 20, 21])
     scale = box / max(width, height)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    small = cv2.resize(large[y : y + height, x : x + width], size, interpolation=cv2.INTER_AREA)
-    small = np.float32(small) / 255
-    if rng.random() < 0.5:  # hard edges, or soft ones
-        small = np.clip((small - 0.5) * np.exp(rng.uniform(-0.1, 1.5)) + 0.5, 0, 1) * (small > 0.05)
-    mass = cv2.moments(small)
-    center = np.array([mass["m10"], mass["m01"]]) / max(mass["m00"], 1e-6)
-    drift = rng.normal(0, 0.7, 2) if rng.random() < 0.5 else rng.uniform(-0.5, 0.5, 2)
-    to = np.clip(np.rint(14 - center + drift), 0, 28 - np.array(size)).astype(int)
-    image = np.zeros((28, 28), "float32")
-    image[to[1] : to[1] + size[1], to[0] : to[0] + size[0]] = small
+    cut = large[y : y + height, x : x + width]
+    small = np.float32(cv2.resize(cut, size, interpolation=cv2.INTER_AREA)) / INK
+    # Every second digit has harder edges.
+    if rng.random() < 0.5:
+        small = harden_edges(small, rng)
+    image = center(small, rng)
     if rng.random() < 0.25:
         image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.7))
     if rng.random() < 0.25:
         image *= rng.uniform(0.6, 1)
-    return np.uint8(np.rint(255 * np.clip(image, 0, 1)))
+    return np.uint8(np.rint(INK * np.clip(image, 0, 1)))
 
 
-def draw_none(rng, digits, labels, *, unseen=False):
-    """Draw something that is no digit; with `unseen`, of the kinds that are only for measuring.
+def harden_edges(small, rng):
+    """Raise the contrast around the middle of gray, and clear what is hardly gray at all."""
+    contrast = np.exp(rng.uniform(-0.1, 1.5))
+    hard = np.clip((small - 0.5) * contrast + 0.5, 0, 1)
+    return np.where(small > 0.05, hard, 0)
 
-    `digits` and `labels` are some of MNIST's, uint8 (n, 28, 28) and (n,): several side by side or
-    on top of each other, mirrored or lying ones are no digit either.
+
+def center(small, rng):
+    """Put a small picture, in [0, 1], into MNIST's format by its center of mass, or near it."""
+    moments = cv2.moments(small)
+    mass = max(moments["m00"], 1e-6)
+    center_of_mass = np.array([moments["m10"], moments["m01"]]) / mass
+    if rng.random() < 0.5:
+        drift = rng.normal(0, 0.7, 2)
+    else:
+        drift = rng.uniform(-0.5, 0.5, 2)
+    height, width = small.shape
+    room = SMALL_SIDE - np.array([width, height])
+    corner = np.rint(SMALL_SIDE // 2 - center_of_mass + drift)
+    left, top = np.clip(corner, 0, room).astype(int)
+    image = np.zeros((SMALL_SIDE, SMALL_SIDE), "float32")
+    image[top : top + height, left : left + width] = small
+    return image
+
+
+# --- strokes that some people add --------------------------------------------------------------
+
+
+class Digit:
+    """A large digit to which strokes are added with a pen like the one that wrote it.
+
+    Parameters
+    ----------
+    large : numpy.ndarray
+        Shape (112, 112), uint8, with some ink; it is copied.
     """
-    kinds = UNSEEN_KINDS if unseen else KINDS
-    large = kinds[rng.integers(len(kinds))](rng, digits, labels)
-    large = bend(large, rng, rotation=12, shear=0.25, stretch=0.15, waves=3)
-    return shrink(change_pen(large, rng) if rng.random() < 0.4 else large, rng)
+
+    def __init__(self, large):
+        self.page = large.copy()
+        self.rows, self.columns = np.nonzero(large > IS_INK)
+        self.top = self.rows.min()
+        self.bottom = self.rows.max()
+        self.height = np.ptp(self.rows)
+        self.pen = max(round(pen_width(large)) - 1, 1)
+
+    def column_at(self, row):
+        """Return the middle of the ink near a row, or of all ink where there is none."""
+        near = self.columns[np.abs(self.rows - row) <= 3]
+        if len(near) == 0:
+            return int(self.columns.mean())
+        return int(near.mean())
+
+    def line(self, start, end):
+        draw_path(self.page, [start, end], self.pen)
+
+    def arc(self, middle, radii, start, end):
+        """Draw a part of an ellipse, between two angles in degrees."""
+        middle = (int(middle[0]), int(middle[1]))
+        radii = (int(radii[0]), int(radii[1]))
+        cv2.ellipse(self.page, middle, radii, 0, start, end, INK, self.pen, cv2.LINE_AA)
 
 
-def _page():
+def restyle(large, label, rng):
+    """Add a stroke that some people make: flags, serifs, bars and curls."""
+    if not (large > IS_INK).any() or int(label) not in RESTYLES:
+        return large
+    digit = Digit(large)
+    RESTYLES[int(label)](digit, rng)
+    return digit.page
+
+
+def restyle_0(digit, rng):
+    """Strike the zero through."""
+    if rng.random() < 0.3:
+        digit.line((digit.columns.min(), digit.bottom), (digit.columns.max(), digit.top))
+
+
+def restyle_1(digit, rng):
+    """Give the one a flag, a foot, or both."""
+    if rng.random() < 0.8:
+        tip_row = digit.top + digit.pen / 2
+        tip_column = digit.column_at(tip_row)
+        length = digit.height * rng.uniform(0.15, 0.6)
+        angle = np.radians(rng.uniform(25, 65))
+        start = (tip_column - length * np.sin(angle), digit.top + length * np.cos(angle))
+        digit.line(start, (tip_column, tip_row))
+    if rng.random() < 0.5:
+        foot = digit.column_at(digit.bottom - digit.pen / 2)
+        half = digit.height * rng.uniform(0.12, 0.32)
+        right = foot + half * rng.uniform(0.7, 1.3)
+        digit.line((foot - half, digit.bottom), (right, digit.bottom))
+
+
+def restyle_2(digit, rng):
+    """Let the base run out to the right."""
+    if rng.random() < 0.5:
+        base = digit.rows > digit.bottom - 0.2 * digit.height
+        right = digit.columns[base].max()
+        row = digit.bottom - digit.pen / 2
+        digit.line((right - 4, row), (right + digit.height * 0.2, row))
+
+
+def restyle_4(digit, rng):
+    """Give the four a foot."""
+    row = digit.bottom - digit.height * rng.uniform(0, 0.05)
+    if rng.random() < 0.5:
+        column = digit.column_at(row)
+        half = digit.height * 0.13
+        digit.line((column - half, row), (column + half, row))
+
+
+def restyle_6(digit, rng):
+    """Curl the top of the six."""
+    radius = digit.height * rng.uniform(0.15, 0.3)
+    middle = (digit.column_at(digit.top + 2) + radius, digit.top + radius)
+    digit.arc(middle, (radius, radius), 200, rng.uniform(260, 350))
+
+
+def restyle_7(digit, rng):
+    """Cross the seven, give it a serif, or both."""
+    if rng.random() < 0.8:
+        row = digit.top + digit.height * rng.uniform(0.4, 0.62)
+        half = digit.height * rng.uniform(0.12, 0.28)
+        tilt = rng.uniform(-4, 4)
+        column = digit.column_at(row)
+        digit.line((column - half, row + tilt), (column + half, row - tilt))
+    if rng.random() < 0.3:
+        bar = digit.rows < digit.top + 0.25 * digit.height
+        left = digit.columns[bar].min()
+        end_row = digit.top + digit.height * rng.uniform(0.1, 0.25)
+        digit.line((left, digit.top + digit.pen), (left - 2, end_row))
+
+
+def restyle_9(digit, rng):
+    """Curl the tail of the nine."""
+    radius = digit.height * rng.uniform(0.12, 0.3)
+    flatness = rng.uniform(0.5, 1)
+    middle = (digit.column_at(digit.bottom - 2) - radius, digit.bottom - digit.pen / 2)
+    digit.arc(middle, (radius, radius * flatness), 0, rng.uniform(90, 190))
+
+
+RESTYLES = {  # by label; nobody adds a stroke to the others
+    0: restyle_0,
+    1: restyle_1,
+    2: restyle_2,
+    4: restyle_4,
+    6: restyle_6,
+    7: restyle_7,
+    9: restyle_9,
+}
+
+
+# --- pictures of no digit ----------------------------------------------------------------------
+# Each kind takes the random generator and some of MNIST's images and labels, uint8 (n, 28, 28) and
+# (n,), and returns a large picture.
+
+
+def draw_none(rng, images, labels, *, unseen=False):
+    """Draw something that is no digit.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    images, labels : numpy.ndarray
+        Some of MNIST's, uint8, shapes (n, 28, 28) and (n,): several side by side or on top of each
+        other, mirrored or lying ones are no digit either.
+    unseen : bool
+        Whether to draw of the kinds that are only for measuring.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (28, 28), uint8.
+    """
+    kinds = KINDS
+    if unseen:
+        kinds = UNSEEN_KINDS
+    draw_kind = kinds[rng.integers(len(kinds))]
+    large = draw_kind(rng, images, labels)
+    large = bend(large, rng, rotation=12, shear=0.25, zoom=0.15, elastic=3)
+    if rng.random() < 0.4:
+        large = change_pen(large, rng)
+    return shrink(large, rng)
+
+
+def empty_page():
     return np.zeros((SIDE, SIDE), "uint8")
 
 
-def _letter(rng, digits, labels):
-    page, font = _page(), HERSHEY[rng.integers(len(HERSHEY))]
-    letter, pen = LETTERS[rng.integers(len(LETTERS))], int(rng.integers(3, 11))
+def draw_path(page, points, pen):
+    """Draw straight strokes from point to point, (x, y) each, with a pen so many pixels wide."""
+    cv2.polylines(page, [np.int32(points)], False, INK, pen, cv2.LINE_AA)
+
+
+def draw_line(page, start, end, pen):
+    cv2.line(page, start, end, INK, pen, cv2.LINE_AA)
+
+
+def smooth_curve(points, n_points=60):
+    """Return points along a smooth curve through the given ones."""
+    positions = np.linspace(0, len(points) - 1, n_points)
+    spline = CubicSpline(np.arange(len(points)), points)
+    return np.int32(np.rint(spline(positions)))
+
+
+def draw_nothing(rng, images, labels):
+    return empty_page()
+
+
+def draw_letter(rng, images, labels):
+    """Draw a letter of single strokes, as OpenCV writes it."""
+    font = HERSHEY_FONTS[rng.integers(len(HERSHEY_FONTS))]
+    letter = LETTERS[rng.integers(len(LETTERS))]
+    pen = int(rng.integers(3, 11))
     (width, height), _ = cv2.getTextSize(letter, font, 1, 1)
     scale = 76 / max(width, height)
     corner = (int(SIDE / 2 - width * scale / 2), int(SIDE / 2 + height * scale / 2))
-    cv2.putText(page, letter, corner, font, scale, 255, pen, cv2.LINE_AA)
+    page = empty_page()
+    cv2.putText(page, letter, corner, font, scale, INK, pen, cv2.LINE_AA)
     return page
 
 
-def _printed(rng, characters):
-    faces = ["DejaVu Sans", "DejaVu Sans Mono", "DejaVu Serif"]
-    weight = ["normal", "bold"][rng.integers(2)]
+def draw_printed(rng, characters):
+    """Draw one of these characters, printed."""
+    weight = FONT_WEIGHTS[rng.integers(len(FONT_WEIGHTS))]
     character = characters[rng.integers(len(characters))]
-    family = "DejaVu Sans" if character in SIGNS + OTHER_SIGNS else faces[rng.integers(3)]
+    family = FONT_FAMILIES[0]
+    if character not in SIGNS + OTHER_SIGNS:
+        family = FONT_FAMILIES[rng.integers(len(FONT_FAMILIES))]
     face = font_manager.FontProperties(family=family, weight=weight)
-    font = ImageFont.truetype(font_manager.findfont(face), 84)
+    font = ImageFont.truetype(font_manager.findfont(face), FONT_SIZE)
     page = Image.new("L", (SIDE, SIDE))
-    ImageDraw.Draw(page).text((SIDE / 2, SIDE / 2), character, 255, font, anchor="mm")
+    ImageDraw.Draw(page).text((SIDE / 2, SIDE / 2), character, INK, font, anchor="mm")
     return np.array(page)
 
 
-def _sign(rng, digits, labels):
-    return _printed(rng, SIGNS)
+def draw_sign(rng, images, labels):
+    return draw_printed(rng, SIGNS)
 
 
-def _other_sign(rng, digits, labels):
-    return _printed(rng, OTHER_SIGNS)
+def draw_other_sign(rng, images, labels):
+    return draw_printed(rng, OTHER_SIGNS)
 
 
-def _other_letter(rng, digits, labels):
-    return _printed(rng, LETTERS + OTHER_LETTERS)
+def draw_other_letter(rng, images, labels):
+    return draw_printed(rng, LETTERS + OTHER_LETTERS)
 
 
-def _strokes(rng, digits, labels):
-    """Four to seven straight and bent strokes, each somewhere: a letter that nobody knows."""
-    page, pen = _page(), int(rng.integers(3, 10))
+def draw_unknown_letter(rng, images, labels):
+    """Draw four to seven straight and bent strokes anywhere: a letter that nobody knows."""
+    page = empty_page()
+    pen = int(rng.integers(3, 10))
     for _ in range(rng.integers(4, 8)):
-        points = rng.uniform(14, 98, (int(rng.integers(2, 4)), 2))
-        path = np.int32(points) if len(points) == 2 else _curve(points)
-        cv2.polylines(page, [path], False, 255, pen, cv2.LINE_AA)
+        n_points = int(rng.integers(2, 4))
+        points = rng.uniform(14, 98, (n_points, 2))
+        if n_points > 2:
+            points = smooth_curve(points)
+        draw_path(page, points, pen)
     return page
 
 
-def _turned(rng, digits, labels):
-    """A 3, a 4 or a 7 in a mirror, or one of these or a 5 lying on its side."""
-    lying = rng.random() < 0.5
-    some = np.flatnonzero(np.isin(labels, [3, 4, 5, 7] if lying else [3, 4, 7]))
-    digit = digits[rng.choice(some)]
-    return _enlarge(np.rot90(digit, rng.choice([1, 3])) if lying else digit[:, ::-1])
+def draw_turned(rng, images, labels):
+    """Draw a 3, a 4 or a 7 in a mirror, or one of these or a 5 lying on its side."""
+    if rng.random() < 0.5:
+        chosen = np.flatnonzero(np.isin(labels, [3, 4, 5, 7]))
+        image = images[rng.choice(chosen)]
+        quarter_turns = rng.choice([1, 3])
+        return enlarge(np.rot90(image, quarter_turns))
+    chosen = np.flatnonzero(np.isin(labels, [3, 4, 7]))
+    image = images[rng.choice(chosen)]
+    return enlarge(image[:, ::-1])
 
 
-def _overlaid(rng, digits, labels):
-    """Two different digits written over each other; a 1 over another could pass for a style."""
-    some = rng.choice(np.flatnonzero(labels != 1), 2)
-    if labels[some[0]] == labels[some[1]]:
-        return _turned(rng, digits, labels)
+def draw_overlaid(rng, images, labels):
+    """Draw two different digits over each other; a 1 over another could pass for a style."""
+    first, second = rng.choice(np.flatnonzero(labels != 1), 2)
+    if labels[first] == labels[second]:
+        return draw_turned(rng, images, labels)
     shift = rng.integers(-5, 6, 2)
-    return _enlarge(np.maximum(digits[some[0]], np.roll(digits[some[1]], shift, (0, 1))))
+    shifted = np.roll(images[second], shift, (0, 1))
+    return enlarge(np.maximum(images[first], shifted))
 
 
-def _enlarge(image):
-    """Give one of MNIST's images three times as large, with room around it."""
-    large = cv2.resize(np.ascontiguousarray(image), (84, 84), interpolation=cv2.INTER_CUBIC)
-    return np.pad(large, (SIDE - 84) // 2)
+def draw_several(rng, images, labels):
+    """Draw two or three digits side by side."""
+    count = int(rng.integers(2, 4))
+    chosen = rng.integers(len(images), size=count)
+    # Without the empty columns at both sides.
+    row = np.hstack([images[i][:, 4:24] for i in chosen])
+    width = 96
+    height = round(width * SMALL_SIDE / row.shape[1])
+    top = (SIDE - height) // 2
+    left = (SIDE - width) // 2
+    page = empty_page()
+    enlarged = cv2.resize(row, (width, height), interpolation=cv2.INTER_CUBIC)
+    page[top : top + height, left : left + width] = enlarged
+    return page
 
 
-def _curve(points, n=60):
-    """Points along a smooth curve through the given ones."""
-    at = np.linspace(0, len(points) - 1, n)
-    return np.int32(np.rint(CubicSpline(np.arange(len(points)), points)(at)))
-
-
-def _scribble(rng, digits, labels):
-    page, pen = _page(), int(rng.integers(3, 9))
+def draw_scribble(rng, images, labels):
+    """Draw one or two long curves through random points."""
+    page = empty_page()
+    pen = int(rng.integers(3, 9))
     for _ in range(rng.integers(1, 3)):
-        points = rng.uniform(16, 96, (int(rng.integers(7, 14)), 2))
-        cv2.polylines(page, [_curve(points, 150)], False, 255, pen, cv2.LINE_AA)
+        n_points = int(rng.integers(7, 14))
+        points = rng.uniform(16, 96, (n_points, 2))
+        draw_path(page, smooth_curve(points, 150), pen)
     return page
 
 
-def _marks(rng, digits, labels):
-    """Crosses, hashes, stars, zigzags and ticks."""
-    page, pen = _page(), int(rng.integers(3, 10))
-    kind = rng.integers(5)
-    if kind == 0:  # strokes through the middle: crosses and stars
-        n, turn = int(rng.integers(2, 5)), rng.uniform(0, np.pi)
-        for angle in turn + np.pi * np.arange(n) / n:
-            reach = 40 * np.array([np.cos(angle), np.sin(angle)])
-            ends = np.int32([56 - reach, 56 + reach])
-            cv2.polylines(page, [ends], False, 255, pen, cv2.LINE_AA)
-    elif kind == 1:  # a grid
-        for at in np.linspace(30, 82, int(rng.integers(2, 4))):
-            at = int(at)
-            cv2.line(page, (at, 16), (at, 96), 255, pen, cv2.LINE_AA)
-            cv2.line(page, (16, at), (96, at), 255, pen, cv2.LINE_AA)
-    elif kind == 2:  # a zigzag
-        n = int(rng.integers(5, 10))
-        points = np.stack([np.linspace(14, 98, n), 56 + 34 * (-1.0) ** np.arange(n)], axis=1)
-        points += rng.normal(0, 3, points.shape)
-        cv2.polylines(page, [np.int32(points)], False, 255, pen, cv2.LINE_AA)
-    elif kind == 3:  # parallel strokes
-        for x in np.linspace(18, 94, int(rng.integers(3, 6))):
-            top, bottom = (56 + side * rng.uniform(25, 42) for side in (-1, 1))
-            ends = np.int32([(x, top), (x + rng.normal(0, 3), bottom)])
-            cv2.polylines(page, [ends], False, 255, pen, cv2.LINE_AA)
-    else:  # a spiral of three turns or more
-        angle = np.linspace(0, 2 * np.pi * rng.uniform(3, 4.5), 150)
-        points = 56 + (40 * angle / angle[-1]) * np.stack([np.cos(angle), np.sin(angle)])
-        cv2.polylines(page, [np.int32(points.T)], False, 255, min(pen, 5), cv2.LINE_AA)
+def draw_tangle(rng, images, labels):
+    """Draw loops that wander over the page, as one tries a pen."""
+    n_points = 300
+    angle = np.linspace(0, 2 * np.pi * rng.uniform(4, 8), n_points)
+    x = np.linspace(30, 82, n_points) + 26 * np.cos(angle)
+    y = MIDDLE + rng.uniform(12, 36) * np.sin(angle)
+    points = np.stack([x, y], axis=1) + rng.normal(0, 1, (n_points, 2))
+    page = empty_page()
+    draw_path(page, points, int(rng.integers(2, 7)))
     return page
 
 
-def _blots(rng, digits, labels):
-    """What a shadow, a stain or an empty page leaves."""
+def draw_blots(rng, images, labels):
+    """Draw what a shadow, a stain or an empty page leaves."""
     noise = np.float32(rng.normal(size=(SIDE, SIDE)))
     smooth = cv2.GaussianBlur(noise, (0, 0), rng.uniform(2, 9))
-    return np.uint8(255 * (smooth > np.quantile(smooth, rng.uniform(0.45, 0.9))))
+    threshold = np.quantile(smooth, rng.uniform(0.45, 0.9))
+    return np.uint8(INK * (smooth > threshold))
 
 
-def _several(rng, digits, labels):
-    count = int(rng.integers(2, 4))
-    row = np.hstack([digits[i][:, 4:24] for i in rng.integers(len(digits), size=count)])
-    page = _page()
-    height = round(96 * 28 / row.shape[1])
-    at = (SIDE - height) // 2
-    page[at : at + height, 8:104] = cv2.resize(row, (96, height), interpolation=cv2.INTER_CUBIC)
+def draw_mark(rng, images, labels):
+    """Draw a star or a cross, a grid, a zigzag, parallel strokes or a spiral."""
+    page = empty_page()
+    pen = int(rng.integers(3, 10))
+    MARKS[rng.integers(len(MARKS))](page, pen, rng)
     return page
 
 
-def _tangle(rng, digits, labels):
-    """A scribble of loops that wander over the page, as one tries a pen."""
-    angle = np.linspace(0, 2 * np.pi * rng.uniform(4, 8), 300)
-    path = np.linspace(30, 82, 300) + 26 * np.cos(angle), 56 + rng.uniform(12, 36) * np.sin(angle)
-    page = _page()
-    points = np.int32(np.stack(path, axis=1) + rng.normal(0, 1, (300, 2)))
-    cv2.polylines(page, [points], False, 255, int(rng.integers(2, 7)), cv2.LINE_AA)
+def draw_star(page, pen, rng):
+    """Draw strokes through the middle; two of them are a cross."""
+    n_strokes = int(rng.integers(2, 5))
+    first_angle = rng.uniform(0, np.pi)
+    for angle in first_angle + np.pi * np.arange(n_strokes) / n_strokes:
+        reach = 40 * np.array([np.cos(angle), np.sin(angle)])
+        draw_path(page, [MIDDLE - reach, MIDDLE + reach], pen)
+
+
+def draw_grid(page, pen, rng):
+    n_lines = int(rng.integers(2, 4))
+    for position in np.linspace(30, 82, n_lines).astype(int).tolist():
+        draw_line(page, (position, 16), (position, 96), pen)
+        draw_line(page, (16, position), (96, position), pen)
+
+
+def draw_zigzag(page, pen, rng):
+    n_points = int(rng.integers(5, 10))
+    x = np.linspace(14, 98, n_points)
+    y = MIDDLE + 34 * (-1.0) ** np.arange(n_points)
+    points = np.stack([x, y], axis=1)
+    draw_path(page, points + rng.normal(0, 3, points.shape), pen)
+
+
+def draw_parallel_strokes(page, pen, rng):
+    n_strokes = int(rng.integers(3, 6))
+    for x in np.linspace(18, 94, n_strokes):
+        top = MIDDLE - rng.uniform(25, 42)
+        bottom = MIDDLE + rng.uniform(25, 42)
+        draw_path(page, [(x, top), (x + rng.normal(0, 3), bottom)], pen)
+
+
+def draw_spiral(page, pen, rng):
+    """Draw a spiral of three turns or more."""
+    angle = np.linspace(0, 2 * np.pi * rng.uniform(3, 4.5), 150)
+    radius = 40 * angle / angle[-1]
+    points = MIDDLE + radius * np.stack([np.cos(angle), np.sin(angle)])
+    # A broader pen could fill the space between the turns.
+    draw_path(page, points.T, min(pen, 5))
+
+
+MARKS = (draw_star, draw_grid, draw_zigzag, draw_parallel_strokes, draw_spiral)
+
+
+def draw_figure(rng, images, labels):
+    """Draw a face, a house, an arrow or a stick figure."""
+    page = empty_page()
+    pen = int(rng.integers(3, 8))
+    FIGURES[rng.integers(len(FIGURES))](page, pen)
     return page
 
 
-def _figure(rng, digits, labels):
-    """A face, a house, an arrow, a stick figure or a music note."""
-    page, pen = _page(), int(rng.integers(3, 8))
-    style = (255, pen, cv2.LINE_AA)
-    kind = rng.integers(4)
-    if kind == 0:
-        cv2.circle(page, (56, 56), 40, *style)
-        cv2.circle(page, (42, 46), 4, *style)
-        cv2.circle(page, (70, 46), 4, *style)
-        cv2.ellipse(page, (56, 60), (20, 16), 0, 20, 160, *style)
-    elif kind == 1:
-        cv2.rectangle(page, (26, 52), (86, 96), *style)
-        cv2.polylines(page, [np.int32([(20, 54), (56, 16), (92, 54)])], False, *style)
-        cv2.rectangle(page, (48, 70), (64, 96), *style)
-    elif kind == 2:
-        cv2.line(page, (14, 56), (96, 56), *style)
-        cv2.polylines(page, [np.int32([(66, 26), (96, 56), (66, 86)])], False, *style)
-    else:
-        cv2.circle(page, (56, 26), 13, *style)
-        for start, end in (((56, 40), (56, 72)), ((30, 52), (82, 52))):
-            cv2.line(page, start, end, *style)
-        cv2.polylines(page, [np.int32([(34, 100), (56, 72), (78, 100)])], False, *style)
-    return page
+def draw_face(page, pen):
+    style = (INK, pen, cv2.LINE_AA)
+    cv2.circle(page, (56, 56), 40, *style)
+    cv2.circle(page, (42, 46), 4, *style)
+    cv2.circle(page, (70, 46), 4, *style)
+    cv2.ellipse(page, (56, 60), (20, 16), 0, 20, 160, *style)
 
 
-def _nothing(rng, digits, labels):
-    return _page()
+def draw_house(page, pen):
+    cv2.rectangle(page, (26, 52), (86, 96), INK, pen, cv2.LINE_AA)
+    draw_path(page, [(20, 54), (56, 16), (92, 54)], pen)
+    cv2.rectangle(page, (48, 70), (64, 96), INK, pen, cv2.LINE_AA)
 
 
+def draw_arrow(page, pen):
+    draw_line(page, (14, 56), (96, 56), pen)
+    draw_path(page, [(66, 26), (96, 56), (66, 86)], pen)
+
+
+def draw_stick_figure(page, pen):
+    cv2.circle(page, (56, 26), 13, INK, pen, cv2.LINE_AA)
+    draw_line(page, (56, 40), (56, 72), pen)
+    draw_line(page, (30, 52), (82, 52), pen)
+    draw_path(page, [(34, 100), (56, 72), (78, 100)], pen)
+
+
+FIGURES = (draw_face, draw_house, draw_arrow, draw_stick_figure)
+
+# The first four stand twice, so that they are drawn twice as often.
 KINDS = (
-    *(2 * (_letter, _scribble, _sign, _strokes)),
-    *(_marks, _blots, _several, _turned, _overlaid, _nothing),
+    draw_letter,
+    draw_scribble,
+    draw_sign,
+    draw_unknown_letter,
+    draw_letter,
+    draw_scribble,
+    draw_sign,
+    draw_unknown_letter,
+    draw_mark,
+    draw_blots,
+    draw_several,
+    draw_turned,
+    draw_overlaid,
+    draw_nothing,
 )
-UNSEEN_KINDS = (_other_letter, _other_letter, _other_sign, _tangle, _figure)
+UNSEEN_KINDS = (
+    draw_other_letter,
+    draw_other_letter,
+    draw_other_sign,
+    draw_tangle,
+    draw_figure,
+)
