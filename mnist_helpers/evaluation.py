@@ -1,6 +1,8 @@
-"""What a network got right and wrong, and how far such a figure can be trusted."""
+"""What a network read correctly and incorrectly, and how far such a share can be trusted."""
 
 import numpy as np
+
+N_DIGITS = 10
 
 
 def predict_digits(model, inputs):
@@ -9,7 +11,9 @@ def predict_digits(model, inputs):
     Parameters
     ----------
     model : keras.Model
-        With ten outputs; `inputs` as it takes them, shape (n, 784) or (n, 28, 28, 1), in [0, 1].
+        With ten outputs.
+    inputs : ndarray
+        As the model takes them: shape (n, 784) or (n, 28, 28, 1), in [0, 1].
 
     Returns
     -------
@@ -20,15 +24,23 @@ def predict_digits(model, inputs):
     ------
     ValueError
         If the model has other than ten outputs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_helpers.models import build_mlp
+    >>> digits, probabilities = predict_digits(build_mlp([32]), np.zeros((3, 784)))
+    >>> digits.shape, probabilities.shape
+    ((3,), (3, 10))
     """
     probabilities = model.predict(inputs, batch_size=1000, verbose=0)
-    if probabilities.ndim != 2 or probabilities.shape[1] != 10:
+    if probabilities.ndim != 2 or probabilities.shape[1] != N_DIGITS:
         raise ValueError(f"`model` must give shape (n, 10); received {probabilities.shape}.")
     return probabilities.argmax(axis=1), probabilities
 
 
 def correct_and_incorrect_indices(labels, predicted):
-    """Say which predictions were right and which were wrong.
+    """Return where predictions are correct and where they are not.
 
     Parameters
     ----------
@@ -37,49 +49,68 @@ def correct_and_incorrect_indices(labels, predicted):
 
     Returns
     -------
-    right, wrong : ndarray of int
-        Indices into `labels`, ascending; together they are all of them.
+    correct, incorrect : ndarray of int
+        Indices into `labels`, ascending. Each index is in one of the two.
 
     Raises
     ------
     ValueError
-        If the shapes are not (n,) both; one-hot labels or probabilities need ``argmax(axis=1)``.
+        If the shapes are not both (n,). One-hot labels and probabilities need ``argmax(axis=1)``.
+
+    Examples
+    --------
+    >>> correct, incorrect = correct_and_incorrect_indices([7, 2, 1], [7, 3, 1])
+    >>> correct
+    array([0, 2])
+    >>> incorrect
+    array([1])
     """
-    labels, predicted = _check_digits(labels, predicted)
-    return np.flatnonzero(labels == predicted), np.flatnonzero(labels != predicted)
-
-
-def accuracy_interval(n_right, n):
-    """Give the 95 % interval of an accuracy (Wilson's, for `n_right` successes in `n` tries).
-
-    Parameters
-    ----------
-    n_right, n : int
-        0 <= n_right <= n, n at least 1.
-
-    Returns
-    -------
-    low, high : float
-        In [0, 1]. It speaks of the choice of test images, not of the seed of the training.
-
-    Raises
-    ------
-    ValueError
-        If the counts are impossible.
-    """
-    from scipy.stats import binomtest
-
-    if not (n >= 1 and 0 <= n_right <= n):
-        raise ValueError(f"need 0 <= n_right <= n and n >= 1; received {n_right} of {n}.")
-    interval = binomtest(int(n_right), int(n)).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def _check_digits(labels, predicted):
-    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    labels = np.asarray(labels)
+    predicted = np.asarray(predicted)
     if labels.ndim != 1 or labels.shape != predicted.shape:
         raise ValueError(
             "`labels` and `predicted` must both be digits of shape (n,); "
             f"received {labels.shape} and {predicted.shape}. Rows of ten need argmax(axis=1) first."
         )
-    return labels, predicted
+    is_correct = labels == predicted
+    return np.flatnonzero(is_correct), np.flatnonzero(~is_correct)
+
+
+def accuracy_interval(n_correct, n):
+    """Return the 95 % interval of an accuracy.
+
+    This is Wilson's interval. Near 100 %, plus or minus two standard errors could go above 1. It
+    tells how the choice of test images moves the accuracy, not how the seed of the training does.
+
+    Parameters
+    ----------
+    n_correct : int
+        Images that were read correctly, 0 <= n_correct <= n.
+    n : int
+        Images in all, at least 1.
+
+    Returns
+    -------
+    low, high : float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the counts are impossible.
+
+    Examples
+    --------
+    >>> low, high = accuracy_interval(9822, 10_000)
+    >>> print(f"{low:.4f} to {high:.4f}")
+    0.9794 to 0.9846
+    """
+    # SciPy's statistics take a second to import, which drawing digits should not cost.
+    from scipy.stats import binomtest
+
+    if not (n >= 1 and 0 <= n_correct <= n):
+        raise ValueError(f"need 0 <= n_correct <= n and n >= 1; received {n_correct} of {n}.")
+    # SciPy refuses counts that are floats, such as 9822.0.
+    result = binomtest(int(n_correct), int(n))
+    interval = result.proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)

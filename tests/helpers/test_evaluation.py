@@ -7,7 +7,9 @@ LABELS = np.array([0, 1, 1, 2, 9])
 PREDICTED = np.array([0, 1, 7, 2, 4])
 
 
-class Stub:
+class ModelStub:
+    """A model that predicts the outputs it was made with, whatever the inputs."""
+
     def __init__(self, outputs):
         self.outputs = outputs
 
@@ -17,7 +19,7 @@ class Stub:
 
 def test_a_digit_is_read_where_the_probability_is_largest():
     outputs = np.eye(10)[[3, 0]] * 0.7 + 0.03
-    digits, probabilities = evaluation.predict_digits(Stub(outputs), np.zeros((2, 784)))
+    digits, probabilities = evaluation.predict_digits(ModelStub(outputs), np.zeros((2, 784)))
     assert digits.tolist() == [3, 0]
     np.testing.assert_array_equal(probabilities, outputs)
 
@@ -25,30 +27,34 @@ def test_a_digit_is_read_where_the_probability_is_largest():
 @pytest.mark.parametrize("shape", [(2, 9), (2,), (2, 10, 1)])
 def test_a_model_without_ten_outputs_is_refused(shape):
     with pytest.raises(ValueError, match=r"must give shape \(n, 10\)"):
-        evaluation.predict_digits(Stub(np.zeros(shape)), np.zeros((2, 784)))
+        evaluation.predict_digits(ModelStub(np.zeros(shape)), np.zeros((2, 784)))
 
 
-def test_correct_and_incorrect_are_all_of_them():
+def test_each_prediction_is_correct_or_incorrect():
     correct, incorrect = evaluation.correct_and_incorrect_indices(LABELS, PREDICTED)
     assert correct.tolist() == [0, 1, 3]
     assert incorrect.tolist() == [2, 4]
 
 
-def test_one_hot_labels_are_refused_with_the_cure():
+@pytest.mark.parametrize(
+    ("labels", "predicted"),
+    [(np.eye(10), PREDICTED), (LABELS, np.eye(10)[:5])],
+)
+def test_one_hot_digits_are_refused_with_the_cure(labels, predicted):
     with pytest.raises(ValueError, match="argmax"):
-        evaluation.correct_and_incorrect_indices(np.eye(10), PREDICTED)
-    with pytest.raises(ValueError, match="argmax"):
-        evaluation.correct_and_incorrect_indices(LABELS, np.eye(10)[:5])
+        evaluation.correct_and_incorrect_indices(labels, predicted)
 
 
 def test_the_interval_agrees_with_the_formula():
-    n_right, n, z = 9822, 10_000, 1.959964
-    p = n_right / n
+    n_correct = 9822
+    n = 10_000
+    z = 1.959964
+    p = n_correct / n
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    np.testing.assert_allclose(
-        evaluation.accuracy_interval(n_right, n), (middle - half, middle + half), rtol=1e-5
-    )
+    low, high = evaluation.accuracy_interval(n_correct, n)
+    assert low == pytest.approx(middle - half, rel=1e-5)
+    assert high == pytest.approx(middle + half, rel=1e-5)
 
 
 def test_the_interval_stays_between_0_and_1():
@@ -56,7 +62,7 @@ def test_the_interval_stays_between_0_and_1():
     assert evaluation.accuracy_interval(0, 5)[0] == 0
 
 
-@pytest.mark.parametrize("counts", [(6, 5), (-1, 5), (0, 0)])
-def test_impossible_counts_are_refused(counts):
-    with pytest.raises(ValueError, match="0 <= n_right <= n"):
-        evaluation.accuracy_interval(*counts)
+@pytest.mark.parametrize(("n_correct", "n"), [(6, 5), (-1, 5), (0, 0)])
+def test_impossible_counts_are_refused(n_correct, n):
+    with pytest.raises(ValueError, match="0 <= n_correct <= n"):
+        evaluation.accuracy_interval(n_correct, n)
