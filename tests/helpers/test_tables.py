@@ -5,30 +5,31 @@ import pytest
 
 from mnist_helpers import tables
 
-
-def test_the_kept_table_is_complete():
-    rows = tables.load_table("baselines")
-    keys = {(row["network"], row["validation_fraction"], row["seed"]) for row in rows}
-    networks, fractions = {"mlp", "cnn"}, {0.1, 0.0}
-    assert keys == {(n, f, s) for n in networks for f in fractions for s in range(1, 6)}
-    assert len(rows) == 20
-    assert all(0.97 < row["test_accuracy"] < 1 for row in rows)
-    assert all(isinstance(row["keras"], str) for row in rows)
+DESIGN_COLUMNS = ("conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place")
 
 
-def test_the_measured_designs_have_five_seeds_each_and_one_was_tested():
-    rows = tables.load_table("architectures")
-    names = ("conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place")
-    runs = Counter((row["evaluate_on"], *(str(row[name]) for name in names)) for row in rows)
-    assert sorted(runs.values()) == [5] * 11
-    (tested,) = [design for design in runs if design[0] == "test"]
-    judged = {}
-    for row in rows:
-        assert (row["evaluate_on"] == "test") == isinstance(row["test_accuracy"], float)
-        assert row["seed"] in range(1, 6) and isinstance(row["conv_filters"], list)
-        design = tuple(str(row[name]) for name in names)
-        judged.setdefault(design, []).append(row["val_accuracy"])
-    assert tested[1:] == max(judged, key=lambda design: np.mean(judged[design]))
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Return an empty folder from which `load_table` reads instead of the project's."""
+    monkeypatch.setattr(tables.resources, "files", lambda package: tmp_path)
+    folder = tmp_path / "measured"
+    folder.mkdir()
+    return folder
+
+
+def test_numbers_and_lists_are_read_as_such_and_all_else_as_text(measured):
+    (measured / "a.csv").write_text('whole,share,sizes,name,none\n3,0.5,"[30, 15]",3.15.1,\n')
+    assert tables.load_table("a") == [
+        {"whole": 3, "share": 0.5, "sizes": [30, 15], "name": "3.15.1", "none": ""}
+    ]
+
+
+def test_each_back_end_s_last_run_can_be_had_alone(measured):
+    (measured / "speed.csv").write_text(
+        "run,backend,a\n1,tensorflow,1\n2,jax,2\n3,tensorflow,3\n3,tensorflow,4\n"
+    )
+    assert [row["a"] for row in tables.load_table("speed")] == [1, 2, 3, 4]
+    assert [row["a"] for row in tables.load_table("speed", latest=True)] == [2, 3, 4]
 
 
 def test_an_unknown_table_is_not_found():
@@ -36,10 +37,15 @@ def test_an_unknown_table_is_not_found():
         tables.load_table("nosuch")
 
 
-def test_rows_are_grouped_by_one_column_or_several_in_their_order():
+def test_rows_are_grouped_by_one_column_in_the_order_of_its_values():
     rows = [{"a": 2, "b": "x"}, {"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
-    assert tables.group_rows(rows, "a") == {2: [rows[0], rows[2]], 1: [rows[1]]}
-    assert list(tables.group_rows(rows, "a")) == [2, 1]
+    groups = tables.group_rows(rows, "a")
+    assert groups == {2: [rows[0], rows[2]], 1: [rows[1]]}
+    assert list(groups) == [2, 1]
+
+
+def test_rows_are_grouped_by_several_columns():
+    rows = [{"a": 2, "b": "x"}, {"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
     assert tables.group_rows(rows, "b", "a") == {
         ("x", 2): [rows[0]],
         ("x", 1): [rows[1]],
@@ -47,10 +53,47 @@ def test_rows_are_grouped_by_one_column_or_several_in_their_order():
     }
 
 
-def test_of_a_table_that_grows_each_back_end_s_last_run_can_be_had(tmp_path, monkeypatch):
-    (tmp_path / "measured").mkdir()
-    table = tmp_path / "measured" / "speed.csv"
-    table.write_text("run,backend,a\n1,tensorflow,1\n2,jax,2\n3,tensorflow,3\n3,tensorflow,4\n")
-    monkeypatch.setattr(tables.resources, "files", lambda package: tmp_path)
-    assert [row["a"] for row in tables.load_table("speed")] == [1, 2, 3, 4]
-    assert [row["a"] for row in tables.load_table("speed", latest=True)] == [2, 3, 4]
+# --- what was measured -------------------------------------------------------------------------
+
+
+def test_the_baselines_are_complete():
+    rows = tables.load_table("baselines")
+    runs = set()
+    for row in rows:
+        runs.add((row["network"], row["validation_fraction"], row["seed"]))
+        assert 0.97 < row["test_accuracy"] < 1
+        assert isinstance(row["keras"], str)
+    expected = set()
+    for network in ("mlp", "cnn"):
+        for fraction in (0.1, 0.0):
+            expected |= {(network, fraction, seed) for seed in range(1, 6)}
+    assert runs == expected
+    assert len(rows) == len(expected)
+
+
+def design_of(row):
+    """Return the design of a network as something that can be counted."""
+    return tuple(str(row[column]) for column in DESIGN_COLUMNS)
+
+
+def test_the_measured_designs_have_five_seeds_each():
+    rows = tables.load_table("architectures")
+    runs = Counter((row["evaluate_on"], design_of(row)) for row in rows)
+    # Ten designs on the held-out digits, and the best of them on the test digits.
+    assert sorted(runs.values()) == [5] * 11
+    for row in rows:
+        assert row["seed"] in range(1, 6)
+        assert isinstance(row["conv_filters"], list)
+
+
+def test_only_the_best_design_on_held_out_digits_was_tested():
+    val_accuracies = {}
+    tested = set()
+    for row in tables.load_table("architectures"):
+        val_accuracies.setdefault(design_of(row), []).append(row["val_accuracy"])
+        is_test = row["evaluate_on"] == "test"
+        assert isinstance(row["test_accuracy"], float) == is_test
+        if is_test:
+            tested.add(design_of(row))
+    best = max(val_accuracies, key=lambda design: np.mean(val_accuracies[design]))
+    assert tested == {best}
