@@ -39,9 +39,11 @@ def scale_pixels(images):
 
 
 def _explain_type(images):
+    """Say what is wrong with images that are not uint8, and what to do."""
     received = str(images.dtype)
     advice = "Convert whole gray levels with images.astype('uint8')."
     is_float = images.dtype.kind == "f"
+    # Gray levels that reach at most 1 have been divided by 255 before.
     if is_float and images.size > 0 and images.max() <= 1:
         received += f" from {images.min():g} to {images.max():g}"
         advice = "They are scaled already; dividing by 255 twice leaves them nearly black."
@@ -134,14 +136,17 @@ def one_hot(labels):
     labels = np.asarray(labels)
     is_integer = labels.dtype.kind in "iu"
     if labels.ndim != 1 or not is_integer:
-        raise ValueError(
-            f"`labels` must be whole numbers of shape (n,); received {labels.dtype} {labels.shape}."
-        )
-    # Keras would take -1 for the last class without a word.
-    if labels.size > 0 and (labels.min() < 0 or labels.max() >= N_CLASSES):
-        raise ValueError(
-            f"`labels` must lie between 0 and 9; received {labels.min()} to {labels.max()}."
-        )
+        received = f"{labels.dtype} {labels.shape}"
+        raise ValueError(f"`labels` must be whole numbers of shape (n,); received {received}.")
+    # An empty array has neither a smallest nor a largest label.
+    if labels.size > 0:
+        smallest = labels.min()
+        largest = labels.max()
+        # Keras would take -1 for the last class without a word.
+        if smallest < 0 or largest >= N_CLASSES:
+            raise ValueError(
+                f"`labels` must lie between 0 and 9; received {smallest} to {largest}."
+            )
     return keras.utils.to_categorical(labels, N_CLASSES)
 
 
