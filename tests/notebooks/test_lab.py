@@ -12,13 +12,13 @@ from support.lab import (
     CELL,
     CELLS,
     KERNEL,
-    ROOT,
     RUN,
     TIMEOUT,
     learners_lab,
     open_notebook,
     open_page,
 )
+from support.project import ROOT
 
 pytestmark = pytest.mark.browser
 

@@ -12,13 +12,13 @@ from support.lab import (
     CELL,
     CELLS,
     OPENED,
-    ROOT,
     RUN,
     TIMEOUT,
     open_notebook,
     open_page,
     wait_until,
 )
+from support.project import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -289,7 +289,7 @@ def test_axe_finds_nothing_on_the_pad(page, theme):
 @pytest.fixture
 def alone(browser):
     """Open the pad alone, with a part of it replaced, and nobody who answers."""
-    pad = ROOT / "mnist_helpers/own_digits/pad"
+    pad = ROOT / "mnist_helpers/pad"
     script, css = (pad.with_suffix(f".{kind}").read_text("utf-8") for kind in ("js", "css"))
     source = ALONE.format(css=css, script=script.partition("export default")[0])
     page = browser.new_page(viewport={"width": 390, "height": 700}, has_touch=True)

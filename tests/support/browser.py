@@ -1,30 +1,37 @@
 """Chromium for the tests that need one, and a picture of what it showed when a test failed."""
 
-import os
 import shutil
 from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import sync_playwright
 
+from support.project import ROOT
+from support.tools import lacking
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-SCREENSHOTS = Path(__file__).parents[2] / "results" / "screenshots"
+SCREENSHOTS = ROOT / "results" / "screenshots"
 
 
 @contextmanager
 def open_chromium():
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if not found:
-        reason = f"none of {', '.join(NAMES)} is installed"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    program = find_chromium()
+    if program is None:
+        lacking(f"none of {', '.join(NAMES)} is installed")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=found,
+            executable_path=program,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         yield chromium
         chromium.close()
+
+
+def find_chromium():
+    for name in NAMES:
+        program = shutil.which(name)
+        if program:
+            return program
+    return None
 
 
 @contextmanager
@@ -32,7 +39,8 @@ def screenshot_on_failure(page, name, folder=SCREENSHOTS):
     """Keep what `page` shows as `folder`/`name`.png when the block fails; the failure names it."""
     try:
         yield
-    except BaseException as error:  # pytest's own failures are no Exceptions
+    except BaseException as error:
+        # Not Exception: a failure that pytest itself raises is none.
         page.screenshot(path=folder / f"{name}.png")
         error.add_note(f"What the browser showed is in {folder / name}.png.")
         raise

@@ -13,8 +13,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[2]
-TIMEOUT = 100_000  # milliseconds, for a machine that is busy
+from support.project import ROOT
+
+# In milliseconds, for a machine that is busy.
+TIMEOUT = 100_000
 FOREIGN = ("JUPYTER", "IPYTHON", "XDG_", "PYTHON", "MNIST_HELPERS", "KERAS", "MPL")
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -56,26 +58,17 @@ CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cell
 @contextmanager
 def learners_lab(folder):
     """Start what `make lab` starts, on `folder`/work, for somebody whose home is empty."""
-    home, work = folder / "home", folder / "work"
+    home = folder / "home"
     home.mkdir()
+    work = folder / "work"
     work.mkdir(exist_ok=True)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
-    environment |= {"HOME": str(home), "USERPROFILE": str(home), "JUPYTER_PREFER_ENV_PATH": "1"}
-    environment |= {"JUPYTER_RUNTIME_DIR": str(home / "runtime"), "MNIST_HELPERS_DATA": "digits"}
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    options = re.search(r"-m jupyterlab \\\n(.+) \$\(ARGS\)", makefile)[1]
-    command = [sys.executable, "-m", "jupyterlab"]
-    command += shlex.split(options.replace("$$PWD/work", str(work)))
-    # Not a learner's: these are what a test needs.
-    command += ["--ServerApp.port=0", "--no-browser", "--allow-root"]
-    command += ["--LabApp.expose_app_in_browser=True"]
-    command += ["--JupyterNotebookApp.expose_app_in_browser=True"]
+    runtime = home / "runtime"
+    command = _lab_command(work)
     with open(folder / "server.log", "w") as log:
-        server = psutil.Popen(command, env=environment, stdout=log, stderr=log)
+        server = psutil.Popen(command, env=_lab_environment(home), stdout=log, stderr=log)
     try:
-        told = _wait_for(server, home / "runtime" / f"jpserver-{server.pid}.json", log.name)
-        yield SimpleNamespace(process=server, home=home, work=work, **told)
+        address = _wait_for(server, runtime / f"jpserver-{server.pid}.json", log.name)
+        yield SimpleNamespace(process=server, home=home, work=work, **address)
     finally:
         family = [server]
         if server.poll() is None:
@@ -85,11 +78,45 @@ def learners_lab(folder):
             left.kill()
 
 
+def _lab_command(work):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    options = re.search(r"-m jupyterlab \\\n(.+) \$\(ARGS\)", makefile)[1]
+    learners = shlex.split(options.replace("$$PWD/work", str(work)))
+    for_the_test = [
+        "--ServerApp.port=0",
+        "--no-browser",
+        "--allow-root",
+        "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
+    ]
+    return [sys.executable, "-m", "jupyterlab", *learners, *for_the_test]
+
+
+def _lab_environment(home):
+    environment = {}
+    for name, value in os.environ.items():
+        if not name.startswith(FOREIGN):
+            environment[name] = value
+    scripts = str(Path(sys.executable).parent)
+    return environment | {
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "MNIST_HELPERS_DATA": "digits",
+        "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
+    }
+
+
 def _wait_for(server, file, log):
+    """Return the server's url and token, which stand in a file of its own."""
     end = time.monotonic() + 60
     while server.poll() is None and time.monotonic() < end:
-        if file.exists() and (text := file.read_text()):
-            return {key: json.loads(text)[key] for key in ("url", "token")}
+        text = file.read_text() if file.exists() else ""
+        # It is empty for a moment after it was made.
+        if text:
+            server_info = json.loads(text)
+            return {"url": server_info["url"], "token": server_info["token"]}
         time.sleep(0.1)
     pytest.fail(f"JupyterLab did not start: {Path(log).read_text()[-2000:]}")
 
@@ -98,7 +125,8 @@ def _wait_for(server, file, log):
 def open_page(browser, lab, address="lab?reset", **options):
     """Open JupyterLab; afterwards: nothing was asked of another host, no kernel goes on."""
     options = {"viewport": {"width": 1200, "height": 900}} | options
-    page, asked = browser.new_page(**options), []
+    page = browser.new_page(**options)
+    asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.goto(f"{lab.url}{address}&token={lab.token}")
@@ -107,7 +135,8 @@ def open_page(browser, lab, address="lab?reset", **options):
     page.evaluate("window.jupyterapp.serviceManager.sessions.shutdownAll()")
     page.close()
     here = (lab.url, lab.url.replace("http", "ws"), "data:", "blob:")
-    assert asked and [url for url in asked if not url.startswith(here)] == []
+    assert asked
+    assert [url for url in asked if not url.startswith(here)] == []
     # These two the server would pass on to other hosts.
     assert [url for url in asked if "/lab/api/news" in url or "/lab/api/update" in url] == []
 
