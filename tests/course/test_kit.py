@@ -18,7 +18,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from support.handouts import learner_faults, machine_names, names_found
-from support.project import ROOT
+from support.pretender import read_calls, write_pretender
+from support.project import NOTEBOOKS, ROOT
 
 from mnist_course import kit as kit_module
 from mnist_course.kit import (
@@ -34,11 +35,17 @@ from mnist_helpers.data import load_mnist
 
 KIT_FILES = ROOT / "mnist_course/kit_files"
 SCRIPTS = {path.name: path.read_text("utf-8") for path in KIT_FILES.iterdir()}
-VERSION = "{}.{}".format(*sys.version_info)
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 HERE = f"{platform.system()} {platform.machine()}"
 
 
 # --- what is in it -----------------------------------------------------------------------------
+
+
+def file_names(folder):
+    """Return the names of all files in a folder, without bytecode."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return {path.relative_to(folder).as_posix() for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +58,31 @@ def files(tmp_path_factory):
 
 
 def test_it_has_what_a_learner_needs_and_no_more(files):
-    assert sorted(path.name for path in files.iterdir()) == sorted(
-        ["mnist_helpers", "notebooks", "pyproject.toml", "requirements.lock", "LICENSE"]
-        + ["README.md", "made-for.txt", *SCRIPTS]
-    )
-    modules = {path.relative_to(ROOT) for path in (ROOT / "mnist_helpers").rglob("*.py")}
-    assert modules == {path.relative_to(files) for path in files.rglob("*.py")}
-    assert not [*files.rglob("__pycache__"), *files.rglob("*.pyc")]
+    expected = {
+        "mnist_helpers",
+        "mnist_course",
+        "notebooks",
+        "pyproject.toml",
+        "requirements.lock",
+        "LICENSE",
+        "README.md",
+        "made-for.txt",
+        *SCRIPTS,
+    }
+    assert {path.name for path in files.iterdir()} == expected
+    for package in ("mnist_helpers", "mnist_course"):
+        assert file_names(files / package) == file_names(ROOT / package)
+    assert not list(files.rglob("__pycache__"))
+    assert not list(files.rglob("*.pyc"))
     assert (files / "made-for.txt").read_text() == f"{VERSION} {HERE}\n"
 
 
 def test_its_notebooks_are_the_learners(files):
-    notebooks = sorted(path.name for path in (files / "notebooks").iterdir())
-    assert notebooks == sorted(path.name for path in ROOT.glob("notebooks/[0-9]*.ipynb"))
-    for name in notebooks:
-        assert learner_faults(nbformat.read(files / "notebooks" / name, 4)) == []
+    names = {path.name for path in (files / "notebooks").iterdir()}
+    assert names == {path.name for path in NOTEBOOKS}
+    for path in NOTEBOOKS:
+        copy = nbformat.read(files / "notebooks" / path.name, 4)
+        assert learner_faults(copy, nbformat.read(path, 4)) == []
 
 
 def test_nothing_in_it_names_this_machine(files):
@@ -100,10 +117,11 @@ def test_a_kit_has_mnist_only_where_it_can_be_had(tmp_path, monkeypatch):
         raise FileNotFoundError("MNIST could not be had")
 
     monkeypatch.setattr(kit_module, "load_mnist", nowhere)
-    for named in ("", "digits"):
-        monkeypatch.setenv("MNIST_HELPERS_DATA", named)
+    for variable in ("", "digits"):
+        monkeypatch.setenv("MNIST_HELPERS_DATA", variable)
         pack_dataset(tmp_path / "mnist.npz")
-    monkeypatch.setenv("MNIST_HELPERS_DATA", "no/such/mnist.npz")  # a person named it
+    # Somebody has said where it is.
+    monkeypatch.setenv("MNIST_HELPERS_DATA", "no/such/mnist.npz")
     with pytest.raises(FileNotFoundError):
         pack_dataset(tmp_path / "mnist.npz")
     assert list(tmp_path.iterdir()) == []
@@ -154,7 +172,10 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.attributes, self.texts, self.around = [], {}, [], None
+        self.tags = []
+        self.attributes = {}
+        self.texts = []
+        self.around = None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -167,7 +188,8 @@ class Page(html.parser.HTMLParser):
 
 
 def page_faults(text):
-    page, faults = Page(text), []
+    page = Page(text)
+    faults = []
     levels = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
     if page.attributes.get(("html", "lang")) != "en":
         faults.append("no language")
@@ -221,15 +243,19 @@ def test_the_page_names_the_digits(tmp_path):
 
 def test_every_script_that_is_named_exists_and_every_failure_has_its_advice():
     page = SCRIPTS["START-HERE.html"]
-    assert re.findall(r"<pre><code>(?:sh|powershell .+ -File) (.+?)</code>", page) == [
-        *("install", "start", "install.ps1", "start.ps1")
-    ]
+    commands = re.findall(r"<pre><code>(?:sh|powershell .+ -File) (.+?)</code>", page)
+    assert commands == ["install", "start", "install.ps1", "start.ps1"]
     for name, text in SCRIPTS.items():
-        named = re.findall(r"(?:\bsh|-File) (start|install)(\.ps1)?", text)
-        assert named and {"".join(parts) for parts in named} <= set(SCRIPTS), name
+        mentioned = set(re.findall(r"(?:\bsh|-File) ((?:start|install)(?:\.ps1)?)", text))
+        assert mentioned, name
+        assert mentioned <= set(SCRIPTS), name
     for title in (
-        *("is needed and", "This kit was made for", "No environment could be made here"),
-        *("A file in wheels", "The digits could not be put into place", "start with MEND"),
+        "is needed and",
+        "This kit was made for",
+        "No environment could be made here",
+        "A file in wheels",
+        "The digits could not be put into place",
+        "start with MEND",
     ):
         assert title in page.replace("starts", "start"), title
         assert title in SCRIPTS["install"] and title in SCRIPTS["install.ps1"], title
@@ -247,10 +273,13 @@ def lab_options(text):
 
 
 def test_the_scripts_for_posix_and_windows_do_the_same():
-    posix, windows = SCRIPTS["install"], SCRIPTS["install.ps1"]
-    assert pip_commands(posix) == pip_commands(windows) and len(pip_commands(posix)) == 2
+    posix = SCRIPTS["install"]
+    windows = SCRIPTS["install.ps1"]
+    assert pip_commands(posix) == pip_commands(windows)
+    assert len(pip_commands(posix)) == 2
     for command in pip_commands(posix):
-        assert "--no-index" in command and "--isolated" in command
+        assert "--no-index" in command
+        assert "--isolated" in command
     for text in (posix, windows):
         steps = ["made-for.txt", "-m venv .venv", "pip install", "--install-dataset", "doctor"]
         places = [text.index(step) for step in steps]
@@ -273,27 +302,6 @@ needs_sh = pytest.mark.skipif(
     not shutil.which("sh") and os.environ.get("CI") != "true", reason="there is no sh here"
 )
 
-# It is Python 3.99, notes what it is asked, and makes environments whose Python is a copy of it.
-PRETENDER = """\
-#!/bin/sh
-case "$*" in
-  *version_info*) echo "${VERSION:-3.99}"; exit ;;
-  *ensurepip*) exit ${NO_VENV:-0} ;;
-  "-c ") exit ;;
-esac
-echo "$*" >> calls
-case "$*" in
-  "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python; exit ${VENV_FAILS:-0} ;;
-  *requirements.lock)
-    case "${PIP:-well}" in
-      hashes) echo "THESE PACKAGES DO NOT MATCH THE HASHES FROM" > install.log; exit 1 ;;
-      full) echo "No space left on device" >&2; exit 1 ;;
-      killed) kill -9 $PPID ;;
-    esac ;;
-  *install-dataset*) exit ${NO_DIGITS:-0} ;;
-  *doctor) exit ${ILL:-0} ;;
-esac
-"""
 INSTALL_DATASET = "mnist_course kit --install-dataset mnist.npz"
 CALLS = ["venv .venv", "requirements.lock", ".", "mnist_course doctor"]
 
@@ -307,22 +315,15 @@ def folder(tmp_path):
     (folder / "notebooks" / "01 a.ipynb").write_text("new")
     (folder / "made-for.txt").write_text(f"3.99 {HERE}\n")
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python3.99").write_text(PRETENDER)
-    (tmp_path / "bin" / "python3.99").chmod(0o755)
+    write_pretender(tmp_path / "bin" / "python3.99", "3.99")
     return folder
 
 
 def script(folder, name, *arguments, cwd=None, **settings):
-    environment = os.environ | {"PATH": f"{folder.parent}/bin:{os.environ['PATH']}"} | settings
+    path = f"{folder.parent}/bin:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path} | settings
     command = ["sh", folder / name, *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
-
-
-def calls(folder):
-    """Return, in short, what the pretending Python was asked since the last time."""
-    asked = (folder / "calls").read_text().splitlines() if (folder / "calls").exists() else []
-    (folder / "calls").unlink(missing_ok=True)
-    return [re.sub(r"^-m |pip install .*(-r|-e) ", "", line) for line in asked]
 
 
 @needs_sh
@@ -334,22 +335,23 @@ def test_the_shell_understands_its_scripts(name):
 
 @needs_sh
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("made_for", "settings", "words"),
     [
-        ({"made": f"3.98 {HERE}"}, 'Python 3.98 is needed and was not found, and "python3'),
-        ({"made": "3.99 Windows AMD64"}, f"made for Windows AMD64 and this computer is {HERE}:"),
-        ({"VERSION": "3.9"}, "Python 3.99 is needed and was not found"),
-        ({"NO_VENV": "1"}, "apt install python3.99-venv"),
+        (f"3.98 {HERE}", {}, 'Python 3.98 is needed and was not found, and "python3'),
+        ("3.99 Windows AMD64", {}, f"made for Windows AMD64 and this computer is {HERE}:"),
+        (f"3.99 {HERE}", {"VERSION": "3.9"}, "Python 3.99 is needed and was not found"),
+        (f"3.99 {HERE}", {"NO_VENV": "1"}, "apt install python3.99-venv"),
     ],
 )
-def test_a_computer_that_will_not_do_gets_one_sentence(folder, settings, words):
-    if made := settings.pop("made", None):
-        (folder / "made-for.txt").write_text(f"{made}\n")
+def test_a_computer_that_will_not_do_gets_one_sentence(folder, made_for, settings, words):
+    (folder / "made-for.txt").write_text(f"{made_for}\n")
     run = script(folder, "install", **settings)
-    assert run.returncode == 1 and run.stdout == ""
+    assert run.returncode == 1
+    assert run.stdout == ""
     (sentence,) = run.stderr.splitlines()
     assert words in sentence
-    assert calls(folder) == [] and not (folder / ".venv").exists()
+    assert read_calls(folder) == []
+    assert not (folder / ".venv").exists()
 
 
 @needs_sh
@@ -357,34 +359,35 @@ def test_it_installs_in_order_and_is_quick_the_second_time(folder):
     run = script(folder, "install", cwd=folder)
     assert run.returncode == 0 and run.stderr == ""
     assert run.stdout.splitlines()[-1] == "Ready. To open the notebooks: sh start"
-    assert calls(folder) == CALLS
+    assert read_calls(folder) == CALLS
     assert script(folder, "install", cwd="/").returncode == 0
-    assert calls(folder) == CALLS[1:]
+    assert read_calls(folder) == CALLS[1:]
 
     (folder / "mnist.npz").touch()
     assert script(folder, "install").returncode == 0
-    assert calls(folder) == [*CALLS[1:3], INSTALL_DATASET, CALLS[3]]
+    assert read_calls(folder) == [*CALLS[1:3], INSTALL_DATASET, CALLS[3]]
 
 
 @needs_sh
 def test_what_is_half_done_or_moved_is_made_anew(folder):
     assert script(folder, "install", PIP="killed").returncode != 0
-    assert calls(folder) == CALLS[:2]
+    assert read_calls(folder) == CALLS[:2]
     assert script(folder, "start").returncode == 1
     assert script(folder, "install").returncode == 0
-    assert calls(folder) == CALLS
+    assert read_calls(folder) == CALLS
 
-    assert script(folder, "install", PIP="killed").returncode != 0  # in a later one
-    calls(folder)
+    # Killed again, in a later installation.
+    assert script(folder, "install", PIP="killed").returncode != 0
+    read_calls(folder)
     assert script(folder, "install").returncode == 0
-    assert calls(folder) == CALLS
+    assert read_calls(folder) == CALLS
 
     moved = folder.rename(folder.with_name("elsewhere"))
     assert script(moved, "install").returncode == 0
-    assert calls(moved) == CALLS
+    assert read_calls(moved) == CALLS
     (moved / ".venv/bin/python").unlink()
     assert script(moved, "install").returncode == 0
-    assert calls(moved) == CALLS
+    assert read_calls(moved) == CALLS
 
 
 @needs_sh
@@ -407,21 +410,19 @@ def test_the_first_failure_stops_it_with_a_sentence(folder, settings, last, word
     run = script(folder, "install", **settings)
     assert run.returncode == 1
     assert words in run.stderr.splitlines()[-1] and "Ready" not in run.stdout
-    assert calls(folder)[-1] == last
+    assert read_calls(folder)[-1] == last
 
 
 @needs_sh
 def test_start_opens_copies_that_are_never_overwritten(folder):
     run = script(folder, "start")
-    assert (
-        run.returncode == 1
-        and run.stderr == "Nothing is installed here yet: run sh install first.\n"
-    )
+    assert run.returncode == 1
+    assert run.stderr == "Nothing is installed here yet: run sh install first.\n"
     assert not (folder / "work").exists()
     script(folder, "install")
-    calls(folder)
+    read_calls(folder)
     assert script(folder, "start", "--no-browser", cwd="/").returncode == 0
-    (asked,) = calls(folder)
+    (asked,) = read_calls(folder)
     assert asked.startswith("jupyterlab ") and asked.endswith(" --no-browser")
     assert f"--ServerApp.root_dir={folder}/work" in asked
     assert (folder / "work/01 a.ipynb").read_text() == "new"
@@ -456,27 +457,36 @@ def without_network():
     if missing and os.environ.get("CI") == "true":
         pytest.fail(f"missing on this system: {', '.join(missing)}")
     steps = [
-        *("ip link set lo up", 'mount --bind "$HOME" "$HOME"', "mount -o remount,bind,ro /"),
-        *('cd "$PWD"', 'exec "$@"'),
+        "ip link set lo up",
+        'mount --bind "$HOME" "$HOME"',
+        "mount -o remount,bind,ro /",
+        'cd "$PWD"',
+        'exec "$@"',
     ]
-    prefix = ["unshare", "--net", "--mount", "sh", "-c", " && ".join(steps), "sh"]
-    if missing or subprocess.run([*prefix, "true"], env=os.environ | {"HOME": "/proc"}).returncode:
+    if missing:
         return []
-    return prefix
+    prefix = ["unshare", "--net", "--mount", "sh", "-c", " && ".join(steps), "sh"]
+    trial = subprocess.run([*prefix, "true"], env=os.environ | {"HOME": "/proc"})
+    return prefix if trial.returncode == 0 else []
 
 
 class Computer:
     """A computer that has never seen the tutorial and has no network; it ends with the tests."""
 
     def __init__(self, home):
-        self.home, self.prefix = home, without_network()
+        self.home = home
+        self.prefix = without_network()
         foreign = ("PIP_", "MNIST_HELPERS_", "XDG_", "KERAS_", "JUPYTER_", "PYTHON", "TF_")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
-        path = f"{Path(sys._base_executable).parent}:{os.environ['PATH']}"
-        self.environment = kept | {"HOME": str(home), "PATH": path}
+        self.environment = {}
+        for name, value in os.environ.items():
+            if not name.startswith(foreign):
+                self.environment[name] = value
+        self.environment["HOME"] = str(home)
+        self.environment["PATH"] = f"{Path(sys._base_executable).parent}:{os.environ['PATH']}"
         if not self.prefix:
-            closed = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
-            self.environment |= closed | {"no_proxy": "127.0.0.1,localhost"}
+            for name in ("http_proxy", "https_proxy", "all_proxy"):
+                self.environment[name] = "http://127.0.0.1:9"
+            self.environment["no_proxy"] = "127.0.0.1,localhost"
 
     def run(self, folder, *command, seconds=900):
         return subprocess.run(
@@ -523,7 +533,10 @@ def test_the_whole_kit_fits_on_a_stick(whole):
     print(f"the kit has {size} MB")
     assert 500 < size < 1500
     assert page_faults((folder / "START-HERE.html").read_text("utf-8")) == []
-    assert all(path.suffix == ".whl" for path in (folder / "wheels").iterdir())
+    wheels = list((folder / "wheels").iterdir())
+    assert all(path.suffix == ".whl" for path in wheels)
+    # The project itself is installed last, without a network: its build back end must be there.
+    assert [path for path in wheels if path.name.startswith("hatchling-")]
     assert (folder / "mnist.npz").exists() == has_mnist()
 
 
@@ -543,11 +556,16 @@ def test_it_installs_and_the_doctor_is_content(installed, computer):
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.splitlines()[-1] == "Ready. To open the notebooks: sh start"
     doctor = python(computer, folder, "-m", "mnist_course", "doctor")
-    assert doctor.returncode == 0 and "MEND" not in doctor.stdout, doctor.stdout + doctor.stderr
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    assert "MEND" not in doctor.stdout
+    command = computer.run(folder, ".venv/bin/mnist-course", "--help")
+    assert command.returncode == 0, command.stderr
     name = "MNIST" if has_mnist() else "bundled digits"
     assert re.search(rf"Digits: {name}: [\d,]+ training", doctor.stdout), doctor.stdout
-    assert list((folder / ".venv").rglob("keras/**/*.pyc"))  # else it starts slowly
-    assert list((folder / ".venv/etc").rglob("default_setting_overrides.json"))  # asks no news
+    # Without bytecode it would start slowly.
+    assert list((folder / ".venv").rglob("keras/**/*.pyc"))
+    # With this file JupyterLab does not ask whether it may fetch news.
+    assert list((folder / ".venv/etc").rglob("default_setting_overrides.json"))
 
 
 @pytest.mark.kit
