@@ -20,7 +20,11 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def sent(monkeypatch):
     """Return what pads send to their pages, in order."""
     sent = []
-    monkeypatch.setattr(DigitPad, "send", lambda self, content, buffers=None: sent.append(content))
+
+    def send(self, content, buffers=None):
+        sent.append(content)
+
+    monkeypatch.setattr(DigitPad, "send", send)
     return sent
 
 
@@ -46,10 +50,12 @@ def test_a_drawing_arrives_as_it_was_drawn(sent):
 
 
 def test_the_image_is_a_copy(sent):
-    pad, received = DigitPad(), []
+    received = []
+    pad = DigitPad()
     pad.on_submit(received.append)
     submit(pad, a_drawing())
-    pad.image[:] = received[0][:] = 1
+    received[0][:] = 1
+    pad.image[:] = 1
     np.testing.assert_array_equal(pad.image, a_drawing())
 
 
@@ -72,8 +78,8 @@ def test_a_failure_is_told_and_the_next_drawing_is_answered(sent):
     submit(pad, a_drawing())
     pad.on_submit(lambda image: "read")
     submit(pad, a_drawing())
-    told = "This did not work. ValueError: the picture is empty"
-    assert sent == [{"answer": told}, {"answer": "read"}]
+    complaint = "This did not work. ValueError: the picture is empty"
+    assert sent == [{"answer": complaint}, {"answer": "read"}]
 
 
 def test_what_is_no_drawing_changes_nothing(sent):
@@ -82,10 +88,9 @@ def test_what_is_no_drawing_changes_nothing(sent):
     submit(pad, a_drawing()[1:])
     pad._handle_custom_msg({}, [])
     np.testing.assert_array_equal(pad.image, a_drawing())
-    assert [message["answer"].split(":")[0] for message in sent[1:]] == [
-        "This did not work. ValueError",
-        "This did not work. IndexError",
-    ]
+    _, too_short, without_buffer = sent
+    assert too_short["answer"].startswith("This did not work. ValueError:")
+    assert without_buffer["answer"].startswith("This did not work. IndexError:")
 
 
 def test_what_cannot_answer_is_refused():
@@ -97,13 +102,15 @@ def test_clear_empties_the_page_and_keeps_the_image(sent):
     pad = DigitPad()
     submit(pad, a_drawing())
     pad.clear()
-    assert sent[-1] == {"clear": True} and pad.image is not None
+    assert sent[-1] == {"clear": True}
+    assert pad.image is not None
 
 
 def test_a_sentence_stands_in_the_place_of_the_pad():
     data, _ = DisplayFormatter().format(DigitPad())
     assert set(data) == {"text/plain", WIDGET}
-    assert data["text/plain"] == HINT and "JupyterLab" in HINT
+    assert data["text/plain"] == HINT
+    assert "JupyterLab" in HINT
 
 
 def test_a_stored_notebook_and_its_page_have_the_sentence_only(tmp_path):
@@ -111,14 +118,16 @@ def test_a_stored_notebook_and_its_page_have_the_sentence_only(tmp_path):
     notebook = new_notebook(cells=[new_code_cell(source)])
     NotebookClient(notebook, kernel_name="python3").execute()
     (output,) = notebook.cells[0].outputs
-    assert set(output.data) == {"text/plain", WIDGET} and "widgets" in notebook.metadata
+    assert set(output.data) == {"text/plain", WIDGET}
+    assert "widgets" in notebook.metadata
     (output,) = normalize(notebook).cells[0].outputs
     assert output.data == {"text/plain": HINT}
     outcome = {"notebook": "run", "record": None, "seconds": None, "cell": None, "error": None}
     export_page(notebook, outcome, tmp_path / "run.html")
     page = (tmp_path / "run.html").read_text(encoding="utf-8")
     body = page[page.index("<body") :]
-    assert HINT in body and "<canvas" not in body
+    assert HINT in body
+    assert "<canvas" not in body
     assert "<script" not in body
 
 
@@ -128,5 +137,6 @@ def test_the_page_and_the_kernel_agree_on_the_size():
 
 
 def test_the_pad_loads_nothing_from_elsewhere():
+    loading = r"//\w|\bimport\b|\bfetch\b|\burl\(|innerHTML|\beval\b"
     for text in (str(DigitPad._esm), str(DigitPad._css)):
-        assert re.findall(r"//\w|\bimport\b|\bfetch\b|\burl\(|innerHTML|\beval\b", text) == []
+        assert re.findall(loading, text) == []
