@@ -4,10 +4,14 @@ import logging
 import warnings
 from contextlib import contextmanager
 
-from mnist_course.sweep.fingerprint import describe_environment, describe_package
-from mnist_course.sweep.worker import compare
+from mnist_course.sweep.fingerprint import (
+    compare_environments,
+    describe_environment,
+    describe_package,
+)
 
-KERNEL_BYTES = 2e9  # on MNIST, a kernel of notebook 02 takes 1.5e9
+# Measured: on MNIST, a kernel of notebook 02 takes 1.5e9.
+KERNEL_BYTES = 2e9
 _DASK_SETTINGS = {
     # Dask looks at itself a hundred times a second and keeps its messages, each with a notebook.
     "distributed.admin.tick.interval": "1s",
@@ -16,25 +20,66 @@ _DASK_SETTINGS = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.log-length": 100,
     "distributed.admin.low-level-log-length": 100,
-    # By default, a worker that is just being started again when Dask looks is given up.
+    # By default, Dask gives up a worker that happens to be restarting when Dask looks.
     "distributed.deploy.lost-worker-timeout": "1000 days",
 }
-# Ctrl-C reaches all processes of a terminal; the workers are ended by the first of them.
+# Ctrl-C reaches all processes of a terminal. The workers ignore it: the command ends them.
 _IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-_SECONDS = 60  # to wait for a scheduler, and for its first worker
+CONNECT_SECONDS = 15
+_FIRST_WORKER_SECONDS = 60
 
 
 def check_number(name, number):
-    """Raise a ValueError unless an option is None or above 0."""
+    """Check an option that may be left out but must not be zero or less.
+
+    Parameters
+    ----------
+    name : str
+    number : float or None
+
+    Raises
+    ------
+    ValueError
+        Unless `number` is None or above 0.
+
+    Examples
+    --------
+    >>> check_number("timeout", 0)
+    Traceback (most recent call last):
+    ValueError: timeout must be above 0; received 0
+    """
     if number is not None and not number > 0:
         raise ValueError(f"{name} must be above 0; received {number}")
 
 
 def fit_machine(workers=None, threads=None):
-    """Choose how many runs go side by side on this machine, and the threads of each.
+    """Choose how many runs go on at once on this machine, and how many threads each has.
 
-    Together they use each core once, and no more memory than there is. By default a run has one
-    thread, since small networks gain more from a second run than from a second thread.
+    A number that is given is kept, whatever the machine has. A number that is left out is chosen
+    such that the threads of all runs together are no more than the cores, and the runs together
+    need no more memory than there is; but it is at least 1.
+
+    Parameters
+    ----------
+    workers : int, optional
+        How many runs go on at once.
+    threads : int, optional
+        The threads of each run. With both numbers left out, it is 1 unless memory is scarce:
+        small networks gain more from a second run than from a second thread.
+
+    Returns
+    -------
+    workers, threads : int
+
+    Raises
+    ------
+    ValueError
+        If a number is not above 0.
+
+    Examples
+    --------
+    >>> fit_machine(workers=3, threads=5)
+    (3, 5)
     """
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
@@ -42,9 +87,12 @@ def fit_machine(workers=None, threads=None):
     check_number("workers", workers)
     check_number("threads", threads)
     if workers is None:
-        room = max(1, int(MEMORY_LIMIT // KERNEL_BYTES))
-        workers = min(max(1, CPU_COUNT // (threads or 1)), room)
-    return workers, threads or max(1, CPU_COUNT // workers)
+        fit_cores = CPU_COUNT // (threads or 1)
+        fit_memory = int(MEMORY_LIMIT // KERNEL_BYTES)
+        workers = max(1, min(fit_cores, fit_memory))
+    if threads is None:
+        threads = max(1, CPU_COUNT // workers)
+    return workers, threads
 
 
 def local_cluster(workers=None, threads=None):
@@ -54,10 +102,8 @@ def local_cluster(workers=None, threads=None):
 
     Parameters
     ----------
-    workers : int, optional
-        How many runs go side by side.
-    threads : int, optional
-        Threads of each run's computations. See `fit_machine` for both.
+    workers, threads : int, optional
+        How many runs go on at once, and the threads of each: see `fit_machine`.
 
     Returns
     -------
@@ -69,6 +115,7 @@ def local_cluster(workers=None, threads=None):
     ValueError
         If a number is not above 0.
     """
+    # The numbers are checked now, not when the block begins: by then, a sweep has made its folder.
     return _local_cluster(*fit_machine(workers, threads))
 
 
@@ -78,23 +125,30 @@ def _local_cluster(workers, threads):
     from distributed import Client, Nanny, Scheduler, SpecCluster
     from distributed.security import Security
 
-    security, quiet = Security.temporary(), logging.CRITICAL
-    place = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
-    # Each has an HTTP server all the same, which without an address would serve every network.
-    place |= {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-    # One run at a time for each. Dask's limit of memory is off: it does not see the kernels.
-    worker = place | {
+    security = Security.temporary()
+    place = {
+        "host": "127.0.0.1",
+        "protocol": "tls://",
+        "security": security,
+        "dashboard": False,
+        # There is an HTTP server all the same, which by default would serve every network.
+        "dashboard_address": "127.0.0.1:0",
+    }
+    worker = {
+        **place,
+        # One run at a time for each.
         "nthreads": 1,
+        # Dask's own limit is off: it does not see the kernels.
         "memory_limit": 0,
-        "silence_logs": quiet,
+        "silence_logs": logging.CRITICAL,
         "preload": _IGNORE_SIGINT,
     }
     with dask.config.set(_DASK_SETTINGS):
         cluster = SpecCluster(
-            scheduler={"cls": Scheduler, "options": place | {"port": 0}},
+            scheduler={"cls": Scheduler, "options": {**place, "port": 0}},
             workers={number: {"cls": Nanny, "options": worker} for number in range(workers)},
             security=security,
-            silence_logs=quiet,
+            silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client:
             yield client, threads
@@ -106,12 +160,12 @@ def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_
     Parameters
     ----------
     address : str or distributed.deploy.Cluster
-        The scheduler's, such as ``"tls://10.0.0.1:8786"``, or what one of Dask's packages for
-        Slurm, Kubernetes and others made.
+        The scheduler's address, such as ``"tls://10.0.0.1:8786"``, or what one of Dask's packages
+        for Slurm, Kubernetes and others made.
     threads : int, optional
         Threads of each run's computations, by default 1.
     tls_ca_file, tls_cert, tls_key : path-like, optional
-        PEM files. What is not given is taken from Dask's configuration.
+        PEM files. Those that are left out are taken from Dask's configuration.
 
     Returns
     -------
@@ -125,7 +179,11 @@ def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_
         If `threads` is not above 0.
     """
     check_number("threads", threads)
-    files = {"tls_ca_file": tls_ca_file, "tls_client_cert": tls_cert, "tls_client_key": tls_key}
+    files = {
+        "tls_ca_file": tls_ca_file,
+        "tls_client_cert": tls_cert,
+        "tls_client_key": tls_key,
+    }
     given = {name: str(file) for name, file in files.items() if file is not None}
     return _join_cluster(address, threads or 1, given)
 
@@ -135,22 +193,24 @@ def _join_cluster(address, threads, tls):
     from distributed import Client
     from distributed.security import Security
 
-    place = getattr(address, "scheduler_address", address)
-    if not place.startswith("tls://"):
+    scheduler = getattr(address, "scheduler_address", address)
+    if not scheduler.startswith("tls://"):
         warnings.warn(
-            f"{place} is not a tls:// address: whoever can reach that port, or the network on "
+            f"{scheduler} is not a tls:// address: whoever can reach that port, or the network on "
             "the way, can read what is sent and run any program on the workers and here",
-            stacklevel=4,
+            # The line that calls `sweep`.
+            stacklevel=5,
         )
-    # What goes wrong is told once, by us.
+    # Dask would log what goes wrong in many lines; our exceptions say it in one.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         security = Security(**tls) if tls else None
-        client = Client(address, security=security, timeout=_SECONDS / 4)
-    except (OSError, RuntimeError) as error:  # the latter when one side alone has certificates
+        client = Client(address, security=security, timeout=CONNECT_SECONDS)
+    except (OSError, RuntimeError) as error:
+        # It is a RuntimeError when only one of both sides has certificates.
         raise ConnectionError(
-            f"no scheduler answers at {place} ({error}): check that it runs, the address, and "
+            f"no scheduler answers at {scheduler} ({error}): check that it runs, the address, and "
             "that its certificates are the ones given here"
         ) from None
     with client:
@@ -158,27 +218,54 @@ def _join_cluster(address, threads, tls):
 
 
 def check_workers(client, data):
-    """Ask all workers for their `describe_environment`, and return it if it is the same everywhere.
+    """Check that all workers are alike: that a run would give the same result on each.
 
-    Raises a ConnectionError if there is no worker, and a RuntimeError if one lacks mnist_helpers,
-    has another one than this process, differs from the others, or has not the digits `data` names.
+    Parameters
+    ----------
+    client : distributed.Client
+    data : str
+        Which digits the runs read, as `load_mnist` takes it.
+
+    Returns
+    -------
+    dict
+        The `describe_environment` of all workers.
+
+    Raises
+    ------
+    ConnectionError
+        If there is no worker.
+    RuntimeError
+        If a worker lacks this project or the digits, if its code is not the same as this
+        process's, or if it differs from the other workers.
     """
     try:
-        client.wait_for_workers(1, timeout=_SECONDS)
+        client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
     except TimeoutError:
-        raise ConnectionError(f"no worker joined the scheduler in {_SECONDS} seconds") from None
-    found = client.run(describe_environment, data, on_error="return")
-    good = [answer for answer in found.values() if isinstance(answer, dict)]
-    expected = good[0] | describe_package() if good else {}
+        raise ConnectionError(
+            f"no worker joined the scheduler in {_FIRST_WORKER_SECONDS} seconds"
+        ) from None
+    # Of a worker where the function fails, the answer is the exception.
+    answers = client.run(describe_environment, data, on_error="return")
+    environments = [answer for answer in answers.values() if isinstance(answer, dict)]
+    expected = {}
+    if environments:
+        # This process needs no back end and no digits of its own, but it must send the same code.
+        expected = {**environments[0], **describe_package()}
     faults = []
-    for worker, answer in found.items():
-        if isinstance(answer, dict):
-            fault = compare(answer, expected)
-        elif "No module named 'mnist_" in str(answer):
-            fault = "it has no mnist_helpers: install this project there too"
-        else:
-            fault = str(answer)
-        faults += [f"\n  {worker}: {fault}"] if fault else []
+    for worker, answer in answers.items():
+        fault = _find_fault(answer, expected)
+        if fault:
+            faults.append(f"\n  {worker}: {fault}")
     if faults:
         raise RuntimeError(f"nothing was run, for workers must be alike:{''.join(faults)}")
     return expected
+
+
+def _find_fault(answer, expected):
+    """Say what is wrong with a worker's answer, or return an empty text."""
+    if isinstance(answer, dict):
+        return compare_environments(answer, expected)
+    if "No module named 'mnist_" in str(answer):
+        return "it has no mnist_helpers: install this project there too"
+    return str(answer)

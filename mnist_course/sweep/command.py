@@ -1,100 +1,174 @@
-"""The commands ``sweep`` and ``collect``."""
+"""What the commands ``mnist-course sweep`` and ``mnist-course collect`` do."""
 
 import sys
 from pathlib import Path
 
 from mnist_course.parameters import split_assignments
-from mnist_course.sweep import plan_sweep, sweep
 from mnist_course.sweep.cluster import check_workers, join_cluster, local_cluster
+from mnist_course.sweep.engine import run_plan
 from mnist_course.sweep.fingerprint import describe_environment
-from mnist_course.sweep.grid import count_runs, merge_grids, read_grid
+from mnist_course.sweep.grid import merge_grids, read_grid
+from mnist_course.sweep.plan import plan_sweep
 from mnist_course.sweep.results import read_results, summary_table, varied_parameters, write_csv
 
-MOST_RUNS = 1_000  # without --yes
-_BEST = 30  # rows of the table that are printed
+# The most runs that need no --yes.
+_MAX_RUNS = 1_000
+# The most settings of the table that are printed.
+_MAX_SETTINGS = 30
 
 
 def sweep_command(options):
-    """Run ``mnist-course sweep``."""
-    values = split_assignments("--set", options.set)
-    grids = merge_grids(read_grid(options.params) if options.params else [{}], values)
-    plan = plan_sweep(options.notebook, grids)
-    number = count_runs(plan.grids)
-    if number > MOST_RUNS and not options.yes:
-        raise ValueError(f"that is {number:,} runs; add --yes if you mean it")
-    if options.scheduler:
-        if options.workers is not None:
-            raise ValueError("--workers is for this machine; a cluster has the workers it has")
-        tls = {name: getattr(options, name) for name in ("tls_ca_file", "tls_cert", "tls_key")}
-        cluster = join_cluster(options.scheduler, threads=options.threads, **tls)
-    else:
-        cluster = local_cluster(options.workers, options.threads)
-    output = Path(options.output or plan.output)
+    """Run a sweep, or list its runs, and print a report.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        The command line's: see ``mnist-course sweep --help``.
+
+    Returns
+    -------
+    int
+        The exit status: 1 if a run failed, else 0.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError
+        As `sweep` raises them, and for options that do not go together.
+    """
+    plan = _read_plan(options)
+    cluster = _prepare_cluster(options)
+    output = Path(options.output or plan.default_output)
     if options.dry_run:
-        _list(plan, cluster if options.scheduler else None, output)
+        _list_runs(plan, cluster if options.scheduler else None, output)
         return 0
-    rows = sweep(
-        options.notebook,
-        grids,
+    results = run_plan(
+        plan,
         output=output,
         cluster=cluster,
         timeout=options.timeout,
         retry_failed=options.retry_failed,
     )
-    return _report({row["run"] for row in rows}, output)
+    return _report(results, output)
 
 
 def collect_command(options):
-    """Run ``mnist-course collect``."""
-    results = read_results(options.folder)
+    """Write the table of a sweep's finished runs anew, and print a report.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        `folder` is the sweep's.
+
+    Returns
+    -------
+    int
+        The exit status: 1 if a run failed, else 0.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no finished runs in the folder.
+    """
+    results = list(read_results(options.folder).values())
     if not results:
         raise FileNotFoundError(f"there are no finished runs in {options.folder}")
-    write_csv(results.values(), Path(options.folder, "runs.csv"))
+    write_csv(results, Path(options.folder, "runs.csv"))
     return _report(results, options.folder)
 
 
-def _list(plan, cluster, output):
-    if cluster:
+def _read_plan(options):
+    """Plan what --params and --set ask for."""
+    values = split_assignments("--set", options.set)
+    grids = read_grid(options.params) if options.params else [{}]
+    plan = plan_sweep(options.notebook, merge_grids(grids, values))
+    n_runs = plan.count_runs()
+    if n_runs > _MAX_RUNS and not options.yes:
+        raise ValueError(f"that is {n_runs:,} runs; add --yes if you mean it")
+    return plan
+
+
+def _prepare_cluster(options):
+    """Return the workers that the options ask for; none has been started yet."""
+    if not options.scheduler:
+        return local_cluster(options.workers, options.threads)
+    if options.workers is not None:
+        raise ValueError("--workers is for this machine; a cluster has the workers it has")
+    return join_cluster(
+        options.scheduler,
+        threads=options.threads,
+        tls_ca_file=options.tls_ca_file,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+    )
+
+
+def _list_runs(plan, cluster, output):
+    """Print a line for each run. Without a cluster, this process stands for all workers."""
+    if cluster is None:
+        environment = describe_environment(plan.data)
+    else:
         with cluster as (client, _):
             environment = check_workers(client, plan.data)
-    else:
-        environment = describe_environment(plan.data)
-    if environment["notice"]:
-        print(environment["notice"], file=sys.stderr)
-    runs, known = plan.name_runs(environment), read_results(output)
-    number, digits = _number(len(runs), "run"), environment["digits"]["text"]
-    print(f"{number} of {plan.name} on {digits}, into {output}:")
+    if environment["dataset_warning"]:
+        print(environment["dataset_warning"], file=sys.stderr)
+    runs = plan.list_runs(environment)
+    finished = read_results(output)
+    text = environment["dataset"]["text"]
+    print(f"{_count(len(runs), 'run')} of {plan.name} on {text}, into {output}:")
     for run, parameters in runs.items():
-        state = "failed" if run in known and known[run]["error"] else "done"
-        changed = {k: v for k, v in parameters.items() if v != plan.defaults[k]}
-        print(f"{run}  {state if run in known else 'to do':6}  {_words(changed)}")
+        changed = {}
+        for name, value in parameters.items():
+            if value != plan.defaults[name]:
+                changed[name] = value
+        print(f"{run}  {_state(finished.get(run)):6}  {_format_parameters(changed)}")
 
 
-def _report(runs, output):
-    results = [result for run, result in read_results(output).items() if run in runs]
-    table = summary_table(results)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table[: _BEST + 1]:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    if len(table) > _BEST + 1:
-        print(f"and {len(table) - _BEST - 1:,} more settings")
+def _state(result):
+    if result is None:
+        return "to do"
+    return "failed" if result["error"] else "done"
+
+
+def _report(results, output):
+    """Print the table of results, what failed, and a last line; return the exit status."""
+    _print_table(summary_table(results))
     failed = [result for result in results if result["error"]]
     varied = varied_parameters([result["parameters"] for result in results])
     for result in failed:
-        where = f" in {result['cell']}" if result["cell"] else ""
-        which = _words({name: result["parameters"].get(name) for name in varied})
-        which = f" ({which})" if which else ""
-        print(f"FAILED {result['run']}{which}{where}: {result['error']}")
-    digits = " and ".join(sorted({result["digits"].partition(":")[0] for result in results}))
-    good = _number(len(results) - len(failed), "good run")
-    print(f"\n{good}, {len(failed)} failed, on {digits}: {output}/runs.csv")
-    return int(bool(failed))
+        print(_describe_failure(result, varied))
+    # Such as "MNIST" of "MNIST: 60,000 training and 10,000 test digits".
+    names = {result["digits"].partition(":")[0] for result in results}
+    digits = " and ".join(sorted(names))
+    n_good = len(results) - len(failed)
+    print(f"\n{_count(n_good, 'good run')}, {len(failed)} failed, on {digits}: {output}/runs.csv")
+    return 1 if failed else 0
 
 
-def _number(count, what):
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _print_table(table):
+    """Print the head and the first rows of a table, its columns aligned."""
+    widths = [max(len(text) for text in column) for column in zip(*table, strict=True)]
+    for row in table[: 1 + _MAX_SETTINGS]:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
+    n_more = len(table) - 1 - _MAX_SETTINGS
+    if n_more > 0:
+        print(f"and {n_more:,} more settings")
 
 
-def _words(parameters):
+def _describe_failure(result, varied):
+    words = [f"FAILED {result['run']}"]
+    if varied:
+        values = {name: result["parameters"].get(name) for name in varied}
+        words.append(f"({_format_parameters(values)})")
+    if result["cell"]:
+        words.append(f"in {result['cell']}")
+    return f"{' '.join(words)}: {result['error']}"
+
+
+def _count(number, noun):
+    plural = "" if number == 1 else "s"
+    return f"{number:,} {noun}{plural}"
+
+
+def _format_parameters(parameters):
     return ", ".join(f"{name}={value!r}" for name, value in parameters.items())

@@ -1,80 +1,151 @@
-"""Sends the runs of a sweep to the workers and takes back what came of them."""
+"""Sends the runs of a sweep to the workers, and keeps the results they send back."""
 
-import copy
 import itertools
+from pathlib import Path
 
 import nbformat
 
-from mnist_course.sweep.worker import run_notebook
+from mnist_course.sweep.cluster import check_number, check_workers, local_cluster
+from mnist_course.sweep.fingerprint import PLACES
+from mnist_course.sweep.progress import SweepBar
+from mnist_course.sweep.results import lock_folder, read_results, write_csv, write_result
+from mnist_course.sweep.worker import nothing_run, run_notebook
 
-# Called by its own name, a set of digits is taken or the run fails; no run falls back on others.
+# What `load_mnist` takes, by a dataset's name. Given this argument, it reads that dataset or
+# fails; with its default, a worker that lacks MNIST would fall back on the bundled digits.
 _DATA_ARGUMENT = {"MNIST": "mnist", "bundled digits": "digits"}
 _SCHEDULER_LOST = (
     "the scheduler does not answer any more. What was finished is kept: start the scheduler "
-)
-_SCHEDULER_LOST += (
     "and its workers again, then the same command, which goes on where this one stopped"
 )
 
 
-def run_all(client, plan, runs, settings, bar):
-    """Yield (run, outcome) as runs finish; what is on its way at one time is bounded.
+def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=False):
+    """Run what a plan asks for and what has not been run yet.
 
-    `runs` maps runs to parameters, `settings` are keyword arguments of `worker.run_notebook`. If
-    the scheduler does not answer any more, a ConnectionError is raised.
+    Parameters
+    ----------
+    plan : plan.Plan
+    output, cluster, timeout, retry_failed
+        As `sweep` takes them.
+
+    Returns
+    -------
+    list of dict
+        The result of each run, in the grid's order, as the module `results` describes it.
+
+    Raises
+    ------
+    ValueError, RuntimeError, ConnectionError, OSError
+        As `sweep` raises them.
     """
+    check_number("timeout", timeout)
+    output = Path(output or plan.default_output)
+    # The folder comes first: no workers are started for a sweep that may not write.
+    with lock_folder(output):
+        if cluster is None:
+            cluster = local_cluster()
+        with cluster as (client, threads):
+            environment = check_workers(client, plan.data)
+            runs = plan.list_runs(environment)
+            results = _read_finished(output, runs, retry_failed)
+            waiting = {run: runs[run] for run in runs if run not in results}
+            settings = {"expected": environment, "threads": threads, "timeout": timeout}
+            with SweepBar(len(runs), results.values(), environment) as bar:
+                for run, outcome in _run_all(client, plan, waiting, settings, bar):
+                    executed = outcome.pop("notebook")
+                    results[run] = {
+                        "run": run,
+                        "notebook": plan.name,
+                        "parameters": _without_places(runs[run]),
+                        "digits": environment["dataset"]["text"],
+                        **outcome,
+                    }
+                    write_result(output, results[run], executed)
+                    bar.add(results[run])
+        # Results come back in any order.
+        ordered = [results[run] for run in runs]
+        write_csv(ordered, output / "runs.csv")
+    return ordered
+
+
+def _read_finished(output, runs, retry_failed):
+    """Return the results of those runs that need not be run again."""
+    finished = {}
+    for run, result in read_results(output).items():
+        if run in runs and not (retry_failed and result["error"]):
+            finished[run] = result
+    return finished
+
+
+def _without_places(parameters):
+    return {name: value for name, value in parameters.items() if name not in PLACES}
+
+
+def _run_all(client, plan, runs, settings, bar):
+    """Yield (run, outcome) of each run as it finishes.
+
+    `runs` are parameters by run, `settings` the keyword arguments of `worker.run_notebook`. Only a
+    few runs are at the scheduler at one time, so that memory stays small for any number of them.
+    """
+    # Importing it takes a second, which `collect` need not wait for.
     from distributed import CancelledError, as_completed
     from distributed.comm import CommClosedError
 
-    text = _without_outputs(plan.notebook)
-    always = {}
-    if "data" in plan.defaults:
-        name = settings["expected"]["digits"]["name"]
-        always["data"] = plan.data or _DATA_ARGUMENT.get(name, "")
-    if "results_dir" in plan.defaults:
-        always["results_dir"] = ""  # the worker names a folder
-
-    waiting, running = iter(runs.items()), {}
-    finished = as_completed()
-
-    def send():
-        threads = sum(client.nthreads().values())
-        # One more for each thread waits at the worker, so that none stands idle. Where all workers
-        # are gone for a while, one run waits for the next to come.
-        room = max(1, 2 * threads) - len(running)
-        for run, parameters in itertools.islice(waiting, max(0, room)):
-            given = {k: v for k, v in parameters.items() if v != plan.defaults[k]} | always
-            future = client.submit(run_notebook, plan.name, text, given, **settings, pure=False)
-            running[future] = run
-            finished.add(future)
-        bar.running = min(len(running), threads)
-        bar.show()
-
+    text = nbformat.writes(plan.notebook)
+    places = _choose_places(plan, settings["expected"]["dataset"]["name"])
+    waiting = iter(runs)
+    running = {}
+    completed = as_completed()
     try:
-        send()
-        for future in finished:
-            yield running.pop(future), _take(future)
-            send()
+        while True:
+            n_threads = sum(client.nthreads().values())
+            # One run more for each thread waits at the worker, so that no thread stands idle.
+            # When all workers are gone for a while, one run waits for the next worker.
+            n_free = max(1, 2 * n_threads) - len(running)
+            for run in itertools.islice(waiting, max(0, n_free)):
+                values = {**_changed_parameters(plan, runs[run]), **places}
+                # Not pure: Dask would take two runs with the same arguments for one.
+                future = client.submit(
+                    run_notebook, plan.name, text, values, **settings, pure=False
+                )
+                running[future] = run
+                completed.add(future)
+            bar.show(min(len(running), n_threads))
+            if not running:
+                return
+            future = next(completed)
+            yield running.pop(future), _take_outcome(future)
     except (CancelledError, CommClosedError) as error:
         raise ConnectionError(_SCHEDULER_LOST) from error
 
 
-def _take(future):
-    """Return what came of a run, or why it could not be done."""
+def _choose_places(plan, dataset_name):
+    """Return the parameters that say where a run finds its digits and leaves its files."""
+    places = {}
+    if "data" in plan.defaults:
+        places["data"] = plan.data or _DATA_ARGUMENT.get(dataset_name, "")
+    if "results_dir" in plan.defaults:
+        # The worker puts a temporary folder here.
+        places["results_dir"] = ""
+    return places
+
+
+def _changed_parameters(plan, parameters):
+    """Return the parameters that do not have the notebook's default."""
+    return {name: value for name, value in parameters.items() if value != plan.defaults[name]}
+
+
+def _take_outcome(future):
+    """Return what `run_notebook` returned, or an outcome that says why it could not."""
     from distributed.scheduler import KilledWorker
 
-    if future.status != "error":  # when the scheduler is gone, it is canceled
+    # Without a scheduler the status is neither "finished" nor "error", and `result` raises.
+    if future.status != "error":
         return future.result()
     error = future.exception()
-    reason = f"{type(error).__name__}: {error}"  # such as a full disk over there
     if isinstance(error, KilledWorker):
-        reason = f"each of the {error.allowed_failures + 1} workers it was given to was killed"
-    return {"record": None, "seconds": 0.0, "cell": None, "error": reason, "notebook": None}
-
-
-def _without_outputs(notebook):
-    bare = copy.deepcopy(notebook)
-    for cell in bare.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return nbformat.writes(bare)
+        n_workers = error.allowed_failures + 1
+        return nothing_run(f"each of the {n_workers} workers it was given to was killed")
+    # Such as a full disk on the worker's machine.
+    return nothing_run(f"{type(error).__name__}: {error}")

@@ -1,109 +1,221 @@
-"""What a run is: the same identity means that the same program ran on the same digits."""
+"""What a run is: the same fingerprint means that the same program ran on the same digits."""
 
 import functools
 import hashlib
 import json
 import os
-import re
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+import mnist_course
 import mnist_helpers
 from mnist_helpers.data import describe, load_mnist
 
-PLACES = ("data", "results_dir")  # where things are, not what is run
+# Parameters that say where things are, not what is run.
+PLACES = ("data", "results_dir")
+_PROJECT = "mnist-helpers"
+# The project's extra with what runs the notebooks, such as papermill.
+_EXTRA = "course"
+_PROGRAM_DIGITS = 8
+_PARAMETERS_DIGITS = 16
 
 
 def describe_environment(data):
-    """Describe, here where it is called, what a result depends on beside the notebook.
+    """Describe what a result depends on besides the notebook, on the computer that calls this.
 
-    Returns a dict of plain values: version and source (sha256) of mnist_helpers, backend, packages
-    (name to version of all that it needs, as the lock pins them), digits (what ``data.describe``
-    says) and notice (why they are not MNIST's, or empty). `load_mnist` raises if it refuses `data`.
+    Parameters
+    ----------
+    data : str
+        Which digits, as `load_mnist` takes it.
+
+    Returns
+    -------
+    dict
+        `version` and `source`, as `describe_package` returns them; `backend`, the name of the one
+        that Keras will use; `packages`, the version of each package this project needs, by name;
+        `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits are not
+        MNIST's, or an empty text. All values are plain, so that they can be sent and stored.
+
+    Raises
+    ------
+    ValueError, OSError
+        If `load_mnist` refuses `data`.
     """
-    digits, notice = _describe_dataset(data)
-    backend = _backend()
-    return describe_package() | {
+    backend = _keras_backend()
+    dataset, dataset_warning = _describe_dataset(data)
+    return {
+        **describe_package(),
         "backend": backend,
-        "packages": _installed("mnist-helpers", backend),
-        "digits": digits,
-        "notice": notice,
+        "packages": _installed_versions(_PROJECT, backend),
+        "dataset": dataset,
+        "dataset_warning": dataset_warning,
     }
 
 
 def describe_package():
-    """Return the version of mnist_helpers, and the sha256 of its source."""
-    package = Path(mnist_helpers.__file__).parent
-    found = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        content = path.read_bytes()
-        found.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
-    return {"version": mnist_helpers.__version__, "source": found.hexdigest()}
+    """Describe this project's code, of which both packages decide what a run does.
+
+    Returns
+    -------
+    dict of str to str
+        `version`, and `source`: the sha256 of all Python files of mnist_helpers and mnist_course.
+
+    Examples
+    --------
+    >>> len(describe_package()["source"])
+    64
+    """
+    checksum = hashlib.sha256()
+    for package in (mnist_helpers, mnist_course):
+        folder = Path(package.__file__).parent
+        for path in sorted(folder.rglob("*.py")):
+            content = path.read_bytes()
+            name = f"{package.__name__}/{path.relative_to(folder).as_posix()}"
+            # With its length before it, no content can pass for the end of one file and the
+            # start of the next.
+            checksum.update(f"{name} {len(content)}\n".encode())
+            checksum.update(content)
+    return {"version": mnist_helpers.__version__, "source": checksum.hexdigest()}
+
+
+def compare_environments(received, expected):
+    """Say where two environments differ.
+
+    Parameters
+    ----------
+    received, expected : dict
+        As `describe_environment` returns them.
+
+    Returns
+    -------
+    str
+        The first difference, in words; empty if a run would give the same result in both.
+    """
+    version = received["version"]
+    if version != expected["version"]:
+        return f"it has mnist_helpers {version}, not {expected['version']}"
+    if received["source"] != expected["source"]:
+        return f"the code of its mnist_helpers {version} or of its mnist_course differs"
+    if received["backend"] != expected["backend"]:
+        return f"its back end is {received['backend']}, not {expected['backend']}"
+    for name in sorted(set(received["packages"]) | set(expected["packages"])):
+        received_version = received["packages"].get(name, "no")
+        expected_version = expected["packages"].get(name, "no")
+        if received_version != expected_version:
+            return f"it has {received_version} {name}, not {expected_version}"
+    if received["dataset"]["sha256"] != expected["dataset"]["sha256"]:
+        return f"it has {received['dataset']['name']}, not {expected['dataset']['name']}"
+    return ""
 
 
 def program_fingerprint(notebook, environment):
-    """Name a notebook's code with all else that decides a result, but for its parameters.
+    """Name a program: a notebook's code and all else that decides a result, save its parameters.
 
-    `environment` is what `describe_environment` returned. Returns 8 hexadecimal digits.
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+    environment : dict
+        As `describe_environment` returns it.
+
+    Returns
+    -------
+    str
+        8 hexadecimal digits. Prose, outputs and execution counts do not change them.
     """
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    parts = [environment[key] for key in ("source", "backend", "packages")]
-    return _shorten([code, *parts, environment["digits"]["sha256"]], 8)
+    parts = [
+        code,
+        environment["source"],
+        environment["backend"],
+        environment["packages"],
+        environment["dataset"]["sha256"],
+    ]
+    return _hash(parts, _PROGRAM_DIGITS)
 
 
 def run_key(program, parameters):
-    """Name a run of a program: ``"program-parameters"``, the latter as 16 hexadecimal digits.
+    """Name one run of a program.
 
-    `parameters` are all of the notebook's, defaults too; those that only say where things are do
-    not count.
+    Parameters
+    ----------
+    program : str
+        As `program_fingerprint` returns it.
+    parameters : dict of str to object
+        All of the notebook's parameters, defaults too. `data` and `results_dir` do not count.
+
+    Returns
+    -------
+    str
+        ``"program-parameters"``, where `parameters` stands for 16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> run_key("01234567", {"seed": 1})
+    '01234567-a4bbadc1c78966d2'
+    >>> run_key("01234567", {"seed": 1, "data": "digits"})
+    '01234567-a4bbadc1c78966d2'
     """
     values = {name: value for name, value in parameters.items() if name not in PLACES}
-    return f"{program}-{_shorten(values, 16)}"
+    return f"{program}-{_hash(values, _PARAMETERS_DIGITS)}"
 
 
-def _shorten(value, digits):
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:digits]
+def _hash(value, n_digits):
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:n_digits]
 
 
+# A worker describes its environment before each run: reading the digits takes a second.
 @functools.cache
 def _describe_dataset(data):
-    with warnings.catch_warnings(record=True) as notices:
+    """Return what `describe` says of these digits, and what `load_mnist` warned about."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        digits = describe(load_mnist(data))
-    return digits, "".join(str(notice.message) for notice in notices)
+        dataset = describe(load_mnist(data))
+    messages = [str(warning.message) for warning in caught]
+    return dataset, "".join(messages)
 
 
-def _backend():
-    """Find out which back end Keras would take, without importing it."""
+def _keras_backend():
+    """Find out which back end Keras will use, without importing Keras, which takes seconds."""
     if os.environ.get("KERAS_BACKEND"):
         return os.environ["KERAS_BACKEND"]
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     try:
-        return json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))["backend"]
+        settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
+        return settings["backend"]
     except (OSError, ValueError, KeyError):
         return "tensorflow"
 
 
 @functools.cache
-def _installed(*names):
-    """Map these distributions and all that they require to their versions."""
-    waiting, found = list(names), {}
+def _installed_versions(*names):
+    """Return the versions of these packages and of all that they require, by name."""
+    versions = {}
+    waiting = list(names)
     while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in found:
+        name = canonicalize_name(waiting.pop())
+        if name in versions:
             continue
         try:
             package = distribution(name)
-        except PackageNotFoundError:  # for another system, or an extra that is not installed
+        except PackageNotFoundError:
+            # Such as a back end that is not installed: the run will say so.
             continue
-        found[name] = package.version
-        # The project's own extra holds what runs the notebooks, such as papermill.
-        extra = "course" if name == "mnist-helpers" else ""
-        for line in package.requires or ():
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-                waiting.append(requirement.name)
-    return found
+        versions[name] = package.version
+        waiting += _required_names(name, package.requires or [])
+    return versions
+
+
+def _required_names(name, lines):
+    """Return the names of the packages that a package requires on this computer."""
+    extra = _EXTRA if name == _PROJECT else ""
+    required = []
+    for line in lines:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            required.append(requirement.name)
+    return required

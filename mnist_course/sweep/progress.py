@@ -8,47 +8,72 @@ from tqdm import tqdm
 
 from mnist_helpers import in_notebook
 
-_SECONDS = 0.2  # a log that shows each step of a hundred thousand runs is a file of its own
+# In a log, each step is a line: a sweep of a hundred thousand runs would fill a file.
+_SECONDS_BETWEEN = 0.2
+_FORMAT = "{desc}: |{bar:20}| {n_fmt} of {total_fmt} done{postfix}, {remaining} left"
 
 
 class SweepBar(tqdm):
-    """Shows how many of `total` runs are done, have failed and are running, and the time left.
+    """Shows how many runs are done, have failed and are running, and the time left.
 
-    `finished` are the results of those that were done before. The bar names the digits; but for a
-    notebook, which has loaded them itself, it is preceded by the reason if they are not MNIST's.
+    Parameters
+    ----------
+    total : int
+        The number of runs.
+    finished : iterable of dict
+        The results of the runs that were finished before.
+    environment : dict
+        As `describe_environment` returns it. The bar names its digits. If they are not MNIST's, a
+        line before the bar says why; in a notebook, `load_mnist` has already said so.
     """
 
     def __init__(self, total, finished, environment):
-        failed = [bool(result["error"]) for result in finished]
-        self.failed, self.running, self.shown = sum(failed), 0, -math.inf
-        shown = "{desc}: |{bar:20}| {n_fmt} of {total_fmt} done{postfix}, {remaining} left"
-        options = {"bar_format": shown, "postfix": self._words(), "file": sys.stderr}
+        failures = [bool(result["error"]) for result in finished]
+        self.n_failed = sum(failures)
+        self.n_running = 0
+        self.time_shown = -math.inf
         if in_notebook():
-            options["file"] = _NotebookLine()
-        elif environment["notice"]:
-            print(environment["notice"], file=sys.stderr)
-        name = environment["digits"]["name"]
-        super().__init__(total=total, initial=len(failed), desc=name, **options)
+            file = _NotebookLine()
+        else:
+            file = sys.stderr
+            if environment["dataset_warning"]:
+                print(environment["dataset_warning"], file=file)
+        super().__init__(
+            total=total,
+            initial=len(failures),
+            desc=environment["dataset"]["name"],
+            bar_format=_FORMAT,
+            postfix=self._counts(),
+            file=file,
+        )
 
-    def show(self):
-        """Show the present state, unless it has just been shown."""
+    def add(self, result):
+        """Count a run that has just finished; `show` shows it."""
+        self.n += 1
+        if result["error"]:
+            self.n_failed += 1
+
+    def show(self, n_running):
+        """Show the present state, unless the bar was drawn a moment ago."""
+        self.n_running = n_running
         now = time.monotonic()
-        if now - self.shown > _SECONDS:
-            self.shown = now
-            self.set_postfix_str(self._words())
+        if now - self.time_shown > _SECONDS_BETWEEN:
+            self.time_shown = now
+            self.set_postfix_str(self._counts())
 
     def close(self):
-        self.set_postfix_str(self._words(), refresh=False)
+        self.set_postfix_str(self._counts(), refresh=False)
         super().close()
 
-    def _words(self):
-        return f"{self.failed} failed, {self.running} running"
+    def _counts(self):
+        return f"{self.n_failed} failed, {self.n_running} running"
 
 
 class _NotebookLine:
-    """A line among a cell's outputs; what is written takes the place of what was there."""
+    """A file for tqdm: one line among a cell's outputs, which each write replaces."""
 
-    encoding = "utf-8"  # tqdm asks for it
+    # tqdm asks for it, to choose the characters of the bar.
+    encoding = "utf-8"
 
     def __init__(self):
         from IPython.display import display
@@ -60,4 +85,4 @@ class _NotebookLine:
             self.display.update({"text/plain": text.strip()}, raw=True)
 
     def flush(self):
-        pass  # it is shown at once
+        """Do nothing: what is written is shown at once."""
