@@ -13,7 +13,20 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from support.sweep_stub import finish, finished, gone, logs, read_log, start, sweep, tls, wait_until
+from support.sweep_stub import (
+    Seed,
+    finish,
+    finished,
+    gone,
+    kernels,
+    logs,
+    start,
+    started_seeds,
+    tls_options,
+    wait_until,
+)
+
+from mnist_course.sweep.results import read_results
 
 pytestmark = pytest.mark.root
 
@@ -28,129 +41,155 @@ def must(*command):
 
 
 @pytest.fixture
-def hosts(folder):
-    """Give three hosts, each a prefix for commands, and a function that cuts off the last.
+def hosts():
+    """Return the names of three hosts, or None where the system gives none.
 
     The first has a line to each of the others, at 10.77.1.1 and 10.77.2.1.
     """
-    names = [f"sweep-{os.getpid()}-{number}" for number in range(3)]
-    if not shutil.which("ip") and os.environ.get("CI") == "true":
+    hub, first, second = (f"sweep-{os.getpid()}-{number}" for number in range(3))
+    has_command = shutil.which("ip") is not None
+    if not has_command and os.environ.get("CI") == "true":
         pytest.fail("the command ip is missing: install iproute2")
-    if not shutil.which("ip") or run("ip", "netns", "add", names[0]).returncode != 0:
+    if not has_command or run("ip", "netns", "add", hub).returncode != 0:
         yield None
         return
     try:
-        for name in names[1:]:
-            must("ip", "netns", "add", name)
-        for number in (1, 2):
-            ends = [f"hub{number}", "eth0"]
-            must("ip", "-n", names[0], "link", "add", ends[0], "type", "veth", "peer", "name",
-                 ends[1], "netns", names[number])  # fmt: skip
-            for name, end, last in zip((names[0], names[number]), ends, (1, 2), strict=True):
-                must("ip", "-n", name, "addr", "add", f"10.77.{number}.{last}/24", "dev", end)
-                must("ip", "-n", name, "link", "set", end, "up")
-        for name in names:
-            must("ip", "-n", name, "link", "set", "lo", "up")
-        yield names
+        must("ip", "-n", hub, "link", "set", "lo", "up")
+        for number, host in enumerate([first, second], 1):
+            must("ip", "netns", "add", host)
+            must("ip", "-n", host, "link", "set", "lo", "up")
+            connect(hub, host, number)
+        yield hub, first, second
     finally:
-        for name in names:
-            run("ip", "netns", "del", name)
+        for host in (hub, first, second):
+            run("ip", "netns", "del", host)
+
+
+def connect(hub, host, number):
+    """Lay a line from the hub, at 10.77.number.1, to a host, at 10.77.number.2."""
+    near = f"hub{number}"
+    far = "eth0"
+    line = ["type", "veth", "peer", "name", far, "netns", host]
+    must("ip", "-n", hub, "link", "add", near, *line)
+    must("ip", "-n", hub, "addr", "add", f"10.77.{number}.1/24", "dev", near)
+    must("ip", "-n", host, "addr", "add", f"10.77.{number}.2/24", "dev", far)
+    must("ip", "-n", hub, "link", "set", near, "up")
+    must("ip", "-n", host, "link", "set", far, "up")
+
+
+def inside(host):
+    """Return the beginning of a command that runs on a host."""
+    return ("ip", "netns", "exec", host)
+
+
+# By default, a lost host is noticed after 30 seconds.
+SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"}
+
+
+def start_on_hosts(cluster, hub, first, second):
+    """Start a scheduler and two workers; return the scheduler's address and the last worker."""
+    port = cluster.address.rpartition(":")[2]
+    cluster.scheduler(host="0.0.0.0", prefix=inside(hub), **SOON)
+    cluster.worker(address=f"tls://10.77.1.1:{port}", prefix=inside(first), **SOON)
+    last = cluster.worker(address=f"tls://10.77.2.1:{port}", prefix=inside(second), **SOON)
+    return f"tls://10.77.1.1:{port}", last
+
+
+def start_here(cluster):
+    cluster.scheduler()
+    cluster.worker()
+    return cluster.address, cluster.worker()
 
 
 def test_a_host_that_is_cut_off_loses_nothing_and_doubles_nothing(folder, cluster, hosts):
-    soon = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"}
     if hosts:
-        inside = [("ip", "netns", "exec", host) for host in hosts]
-        port = cluster.address.rpartition(":")[2]
-        addresses = [f"tls://10.77.{number}.1:{port}" for number in (1, 2)]
-        cluster.scheduler(host="0.0.0.0", prefix=inside[0], **soon)
-        workers = [
-            cluster.worker(address=address, prefix=prefix, **soon)
-            for address, prefix in zip(addresses, inside[1:], strict=True)
-        ]
-        options = ["--scheduler", addresses[0], *tls(folder)]
-        prefix = inside[0]
+        address, last_worker = start_on_hosts(cluster, *hosts)
+        prefix = inside(hosts[0])
     else:
-        cluster.scheduler()
-        workers = [cluster.worker(), cluster.worker()]
-        options, prefix = cluster.arguments, ()
+        address, last_worker = start_here(cluster)
+        prefix = ()
     wait_until(lambda: all("Registered" in log for log in logs(folder, 1, 2)))
-    process = start(
-        folder, "--set", "seed=0:8", "--set", "pause=3", *options, prefix=prefix, **soon
-    )
-    wait_until(lambda: len(finished(folder)) >= 2 and len(read_log(folder)) >= 4)
-    kept = {result["parameters"]["seed"] for result in results(folder)}
+    grid = ["--set", "seed=0:8", "--set", "pause=3"]
+    options = ["--scheduler", address, *tls_options(folder)]
+    process = start(folder, *grid, *options, prefix=prefix, **SOON)
+    wait_until(lambda: len(finished(folder)) >= 2 and len(started_seeds(folder)) >= 4)
+    kept = finished_seeds(folder)
     if hosts:
         must("ip", "-n", hosts[0], "link", "set", "hub2", "down")
     else:
-        workers[1].kill()
+        last_worker.kill()
     status, out, err = finish(process, 200)
     assert status == 0, err
-    assert "8 good runs, 0 failed" in out and "Traceback" not in err
-    assert sorted(result["parameters"]["seed"] for result in results(folder)) == list(range(8))
-    starts = [seed for seed, *_ in read_log(folder)]
-    assert {seed for seed in starts if starts.count(seed) > 1}.isdisjoint(kept)
+    assert "8 good runs, 0 failed" in out
+    assert "Traceback" not in err
+    assert sorted(finished_seeds(folder)) == list(range(8))
+    starts = started_seeds(folder)
+    repeated = {seed for seed in starts if starts.count(seed) > 1}
+    assert repeated.isdisjoint(kept)
     assert 8 < len(starts) <= 10, "only what ran or waited on the lost host was done again"
-    wait_until(lambda: workers[1].poll() is not None, 60)
-    wait_until(lambda: gone(*(kernel for _, kernel, _ in read_log(folder))), 10)
+    wait_until(lambda: last_worker.poll() is not None)
+    wait_until(lambda: gone(*kernels(folder)))
 
 
-def results(folder):
-    return [
-        json.loads((folder / "out/runs" / f"{run}.json").read_text()) for run in finished(folder)
-    ]
+def finished_seeds(folder):
+    return [result["parameters"]["seed"] for result in read_results(folder / "out").values()]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half(folder):
+def test_a_full_disk_is_told_and_leaves_nothing_half(folder, sweep_in_threads):
     out = folder / "out"
     out.mkdir()
-    if run("mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", out).returncode != 0:
+    # Room for the notebooks of two runs or three.
+    if run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", out).returncode != 0:
         pytest.skip("this system lets nobody mount a small disk")
+    n_runs = 8
     try:
-        status, printed, err = sweep(folder, "--set", "seed=0:20", "--workers", "2")
-        assert (status, printed) == (2, "")
-        assert "No space left on device" in err.splitlines()[-1]
-        assert "What was finished before is kept" in err.splitlines()[-1]
-        assert "Traceback" not in err
+        with pytest.raises(OSError, match="No space left on device.*What was finished before is"):
+            sweep_in_threads(folder, {"seed": range(n_runs)})
         kept = finished(folder)
-        assert 0 < len(kept) < 20
+        assert 0 < len(kept) < n_runs
         for name in kept:
             assert json.loads((out / "runs" / f"{name}.json").read_text())["error"] is None
             nbformat.validate(nbformat.read(out / "runs" / f"{name}.ipynb", 4))
-        started = len(read_log(folder))
+        # What was on its way to the workers is canceled, or ends by itself.
+        wait_until(lambda: gone(*kernels(folder)))
+        n_started = len(started_seeds(folder))
         must("mount", "-o", "remount,size=10m", out)
-        assert sweep(folder, "--set", "seed=0:20", "--workers", "2")[0] == 0
-        assert len(finished(folder)) == 20 and len(read_log(folder)) == started + 20 - len(kept)
+        sweep_in_threads(folder, {"seed": range(n_runs)})
+        assert len(finished(folder)) == n_runs
+        assert len(started_seeds(folder)) == n_started + n_runs - len(kept)
     finally:
         run("umount", out)
 
 
 @contextlib.contextmanager
 def little_memory(n_bytes):
-    """Give a command's prefix that runs it with so much memory and no more."""
+    """Give the beginning of a command that runs with so much memory and no more."""
     root = Path("/sys/fs/cgroup")
-    old = (root / "memory").is_dir()  # version 1 of control groups
-    group = (root / "memory" if old else root) / f"sweep-{os.getpid()}"
+    # Version 1 of control groups has a folder for each kind of limit.
+    is_version_1 = (root / "memory").is_dir()
+    parent = root / "memory" if is_version_1 else root
+    file = "memory.limit_in_bytes" if is_version_1 else "memory.max"
+    group = parent / f"sweep-{os.getpid()}"
     try:
         group.mkdir()
-        limit = group / ("memory.limit_in_bytes" if old else "memory.max")
-        limit.write_text(str(n_bytes))
+        (group / file).write_text(str(n_bytes))
     except OSError as error:
         pytest.skip(f"this system lets nobody limit memory: {error}")
     try:
         yield ("sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh")
     finally:
-        wait_until(lambda: (group / "cgroup.procs").read_text() == "", 20)
+        wait_until(lambda: (group / "cgroup.procs").read_text() == "")
         group.rmdir()
 
 
 def test_a_kernel_that_takes_all_memory_fails_alone(folder):
+    seeds = f"seed=1,{Seed.TAKES_ALL_MEMORY},2"
     with little_memory(900_000_000) as prefix:
-        status, out, err = sweep(
-            folder, "--set", "seed=1,104,2", "--workers", "1", "--threads", "1", prefix=prefix
-        )
+        process = start(folder, "--set", seeds, "--workers", "1", "--threads", "1", prefix=prefix)
+        status, out, err = finish(process)
     assert status == 1, err
     (line,) = [line for line in out.splitlines() if line.startswith("FAILED")]
-    assert "in work: the kernel died (the system was out of memory)" in line and "seed=104" in line
+    assert "in work: the kernel died (the system was out of memory)" in line
+    assert f"seed={Seed.TAKES_ALL_MEMORY}" in line
     assert "2 good runs, 1 failed" in out
-    assert gone(*(kernel for _, kernel, _ in read_log(folder)))
+    assert gone(*kernels(folder))

@@ -1,0 +1,142 @@
+"""The workers of a sweep: how many, who can reach them, and that they must be alike."""
+
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+from support.sweep_stub import finished, logs, read_log, tls_files, wait_until
+
+import mnist_helpers
+from mnist_course.sweep import join_cluster, local_cluster, sweep
+from mnist_course.sweep.cluster import fit_machine
+
+WITHOUT_PROJECT = (
+    "import sys\nsys.modules['mnist_course'] = None\nfrom dask.__main__ import main\nmain()"
+)
+
+
+def test_workers_times_threads_fit_the_cores(monkeypatch):
+    monkeypatch.setattr("dask.system.CPU_COUNT", 8)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", 64e9)
+    assert fit_machine() == (8, 1)
+    assert fit_machine(workers=2) == (2, 4)
+    assert fit_machine(threads=4) == (2, 4)
+    assert fit_machine(threads=20) == (1, 20)
+    assert fit_machine(workers=3, threads=5) == (3, 5)
+    assert fit_machine(workers=20) == (20, 1)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", 5e9)
+    assert fit_machine() == (2, 4)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", 1e9)
+    assert fit_machine() == (1, 8)
+
+
+@pytest.mark.parametrize("numbers", [{"workers": 0}, {"threads": -1}])
+def test_numbers_that_are_not_above_0_are_refused(numbers):
+    with pytest.raises(ValueError, match="must be above 0"):
+        local_cluster(**numbers)
+
+
+def test_a_cluster_that_another_package_made_is_joined_with_its_own_certificates(recwarn):
+    options = {"processes": False, "protocol": "tls://", "dashboard_address": None}
+    with LocalCluster(1, security=True, **options) as made:
+        with join_cluster(made, threads=3) as (client, threads):
+            assert threads == 3
+            assert client.submit(sum, [1, 2]).result() == 3
+    assert not [warning for warning in recwarn if "tls" in str(warning.message)]
+
+
+def test_no_scheduler_there_is_said_in_one_line(folder, cluster, monkeypatch):
+    monkeypatch.setattr("mnist_course.sweep.cluster.CONNECT_SECONDS", 1)
+    with pytest.raises(ConnectionError) as error:
+        with join_cluster(cluster.address, **tls_files(folder)):
+            pass
+    assert f"no scheduler answers at {cluster.address}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def list_listening():
+    """List the addresses at which this process and those it started take connections."""
+    this = psutil.Process()
+    addresses = []
+    for process in (this, *this.children(recursive=True)):
+        for connection in process.net_connections("inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                addresses.append(connection.laddr)
+    return addresses
+
+
+@pytest.mark.slow
+def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certificates():
+    before = list_listening()
+    with local_cluster(2, 1) as (client, threads):
+        assert threads == 1
+        # One run at a time for each worker.
+        assert sorted(client.nthreads().values()) == [1, 1]
+        addresses = [address for address in list_listening() if address not in before]
+        assert len(addresses) >= 6
+        assert {address.ip for address in addresses} == {"127.0.0.1"}
+        scheduler = client.scheduler.address
+        assert scheduler.startswith("tls://")
+        with pytest.raises(OSError):
+            Client(scheduler.replace("tls://", "tcp://"), timeout=1)
+        for address in addresses:
+            with pytest.raises((urllib.error.HTTPError, OSError)):
+                urllib.request.urlopen(f"http://127.0.0.1:{address.port}/status", timeout=2)
+
+
+def find_workers():
+    """Return the processes of a local cluster's workers, however young they are."""
+    children = psutil.Process().children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_away_for_long_comes_back():
+    before = find_workers()
+    with local_cluster(1, 1) as (client, _):
+        (worker,) = [process for process in find_workers() if process not in before]
+        worker.kill()
+        before.append(worker)
+        wait_until(lambda: [process for process in find_workers() if process not in before])
+        (restarted,) = [process for process in find_workers() if process not in before]
+        restarted.suspend()
+        # Dask looks for a lost worker once, after 15 seconds, and by default gives it up then.
+        with pytest.raises(TimeoutError):
+            client.wait_for_workers(1, timeout=17)
+        restarted.resume()
+        assert client.submit(int, "7").result(timeout=60) == 7
+
+
+@pytest.mark.slow
+def test_workers_that_are_not_alike_stop_the_sweep_before_it_starts(folder, cluster):
+    other = folder / "other" / "mnist_helpers"
+    shutil.copytree(Path(mnist_helpers.__file__).parent, other)
+    code = (other / "__init__.py").read_text()
+    (other / "__init__.py").write_text(code.replace(mnist_helpers.__version__, "0.1"))
+    cluster.scheduler()
+    cluster.worker(MNIST_HELPERS_DATA="digits")
+    cluster.worker(MNIST_HELPERS_DATA="digits", start=("-c", WITHOUT_PROJECT))
+    cluster.worker(MNIST_HELPERS_DATA="digits", PYTHONPATH=str(other.parent))
+    cluster.worker(MNIST_HELPERS_DATA=str(folder / "nothing.npz"))
+    wait_until(lambda: all("Registered" in log for log in logs(folder, 1, 2, 3, 4)))
+    with pytest.raises(RuntimeError) as error:
+        sweep(
+            folder / "stub.ipynb",
+            {"seed": 1},
+            output=folder / "out",
+            cluster=join_cluster(cluster.address, **tls_files(folder)),
+        )
+    head, *faults = str(error.value).splitlines()
+    assert head == "nothing was run, for workers must be alike:"
+    assert len(faults) == 3
+    text = "\n".join(faults)
+    assert "it has no mnist_helpers: install this project there too" in text
+    assert f"it has mnist_helpers 0.1, not {mnist_helpers.__version__}" in text
+    assert "nothing.npz" in text
+    assert "Traceback" not in text
+    assert read_log(folder) == []
+    assert finished(folder) == []

@@ -1,0 +1,102 @@
+"""Sweeps whose workers or scheduler are killed: nothing is lost, and nothing is done twice."""
+
+import threading
+
+import dask
+import pytest
+from support.sweep_stub import (
+    Seed,
+    finished,
+    gone,
+    kernels,
+    started_seeds,
+    tls_files,
+    wait_until,
+    write_stub,
+)
+
+from mnist_course.sweep import join_cluster, local_cluster, sweep
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_sweep_returns_a_row_for_each_run_in_the_grids_order(folder, sweep_in_threads):
+    rows = sweep_in_threads(folder, {"seed": [3, 1]})
+    assert [row["seed"] for row in rows] == [3, 1]
+    assert [row["val_accuracy"] for row in rows] == [0.903, 0.901]
+    assert {row["result"] for row in rows} == {"good"}
+    assert all("data" not in row and "results_dir" not in row for row in rows)
+    # The runs are finished now, so that another order of the grid starts none.
+    rows = sweep_in_threads(folder, {"seed": [1, 3]})
+    assert [row["seed"] for row in rows] == [1, 3]
+    assert sorted(started_seeds(folder)) == [1, 3]
+
+
+def test_a_run_whose_worker_is_killed_is_done_again_but_not_for_ever(tmp_path):
+    write_stub(tmp_path)
+
+    def sweep_seed(seed, output):
+        (row,) = sweep(
+            tmp_path / "stub.ipynb",
+            {"seed": seed.value, "data": "digits"},
+            output=tmp_path / output,
+            cluster=local_cluster(1, 1),
+        )
+        return row
+
+    # By default Dask gives a run to four workers.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        killed_once = sweep_seed(Seed.KILLS_WORKER_ONCE, "once")
+        always_killed = sweep_seed(Seed.KILLS_EVERY_WORKER, "always")
+    assert killed_once["result"] == "good"
+    assert always_killed["error"] == "each of the 2 workers it was given to was killed"
+    assert started_seeds(tmp_path) == [Seed.KILLS_WORKER_ONCE] * 2 + [Seed.KILLS_EVERY_WORKER] * 2
+    wait_until(lambda: gone(*kernels(tmp_path)))
+
+
+def sweep_cluster(folder, address, seeds):
+    return sweep(
+        folder / "stub.ipynb",
+        {"seed": seeds, "data": "digits"},
+        output=folder / "out",
+        cluster=join_cluster(address, **tls_files(folder)),
+    )
+
+
+def test_when_the_scheduler_is_gone_what_is_finished_is_kept(folder, cluster, sweep_in_threads):
+    seeds = [0, Seed.WAITS_FOR_FILE.value, 1]
+    scheduler = cluster.scheduler()
+    worker = cluster.worker()
+
+    def kill_scheduler():
+        wait_until(lambda: len(finished(folder)) == 1 and len(started_seeds(folder)) == 2)
+        scheduler.kill()
+
+    killer = threading.Thread(target=kill_scheduler)
+    killer.start()
+    with pytest.raises(ConnectionError, match="does not answer any more. What was finished is"):
+        sweep_cluster(folder, cluster.address, seeds)
+    killer.join()
+    wait_until(lambda: worker.poll() is not None and gone(*kernels(folder)))
+    assert len(finished(folder)) == 1
+    (folder / "go").touch()
+    rows = sweep_in_threads(folder, {"seed": seeds})
+    assert [row["result"] for row in rows] == ["good"] * 3
+    assert started_seeds(folder).count(0) == 1
+    assert len(started_seeds(folder)) == 4
+
+
+def test_the_notebook_travels_and_a_worker_takes_a_run_for_each_of_its_threads(folder, cluster):
+    cluster.scheduler()
+    worker = cluster.worker(threads=2)
+    # Each of these two waits for the other: one after the other, they would never end.
+    seeds = [Seed.WAITS_FOR_SECOND.value, Seed.WAITS_FOR_FIRST.value]
+    rows = sweep_cluster(folder, cluster.address, seeds)
+    assert [row["result"] for row in rows] == ["good", "good"]
+    assert sorted(started_seeds(folder)) == sorted(seeds)
+    assert len(list((folder / "out" / "runs").glob("*.ipynb"))) == 2
+    # The worker keeps nothing.
+    assert worker.poll() is None
+    kept = [path.suffix for path in (folder / "process-1").rglob("*")]
+    assert ".ipynb" not in kept
+    assert ".json" not in kept
