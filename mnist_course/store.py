@@ -10,7 +10,6 @@ import nbformat
 
 from mnist_course.notebooks import OUTCOME_KEY, cell_name, find_notebooks, hide_paths
 from mnist_course.run import run_copy
-from mnist_helpers.record import read_record
 from mnist_helpers.saving import atomic_write
 
 # What differs between computers and runs, in the metadata of a notebook and of a cell.
@@ -95,14 +94,13 @@ def store(path):
                 cell.execution_count = executed_cell.execution_count
         notebook = normalize(notebook, folder)
     _check_streams(notebook)
-    _check_dataset(notebook)
     nbformat.validate(notebook)
     with atomic_write(path) as part:
         nbformat.write(notebook, part)
 
 
 def _execute(notebook, executed_path):
-    """Execute a notebook in the folder of `executed_path`, and read it from there."""
+    """Execute a notebook on MNIST, in the folder of `executed_path`, and read it from there."""
     dataset = os.environ.get("MNIST_HELPERS_DATA") or "mnist"
     # A path from here, because the kernel works in another folder.
     if Path(dataset).exists():
@@ -116,6 +114,9 @@ def _execute(notebook, executed_path):
     )
     if outcome["error"]:
         raise ValueError(f"{outcome['error']} in {outcome['cell']}")
+    used = outcome["record"]["digits"]
+    if used["name"] != "MNIST":
+        raise ValueError(f"stored outputs must be from MNIST; received {used['text']}")
     return nbformat.read(executed_path, as_version=4)
 
 
@@ -125,16 +126,6 @@ def _check_streams(notebook):
         for output in cell.get("outputs", []):
             if output.output_type == "error" or output.get("name") == "stderr":
                 raise ValueError(f"{cell_name(cell, number)} has an error, or output on stderr")
-
-
-def _check_dataset(notebook):
-    """Raise a ValueError unless the record says that the digits were MNIST."""
-    record = read_record(notebook)
-    if record is None:
-        raise ValueError("stored outputs must be from MNIST; received no record")
-    if record["digits"]["name"] != "MNIST":
-        received = record["digits"]["text"]
-        raise ValueError(f"stored outputs must be from MNIST; received {received}")
 
 
 def main(names):
