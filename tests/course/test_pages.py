@@ -1,390 +1,78 @@
-"""The pages of executed notebooks, opened in Chromium at desktop and phone width."""
+"""The pages of executed notebooks, as files; test_pages_in_browser.py looks at them."""
 
+import copy
 from pathlib import Path
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from support.browser import open_chromium
-from support.project import NOTEBOOKS
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
+from support.notebooks import code, write
 
-from mnist_course.pages import export_page
-from mnist_course.run import run_notebooks
+from mnist_course.pages import export_index, export_page
 
-pytestmark = pytest.mark.browser
-
-ALT = 'Two rows of gray "digits" & a <line>'
-WIDTHS = (390, 1200)
-
-PLANTED = ["01_read.html", "02_bundled.html", "03_fails.html", "index.html"]
-PAGES = PLANTED + [f"{path.stem}.html" for path in NOTEBOOKS]
-FIGURE = f"""
-import base64, struct, zlib
-from IPython.display import display
-def chunk(kind, data):
-    crc = struct.pack(">I", zlib.crc32(kind + data))
-    return struct.pack(">I", len(data)) + kind + data + crc
-rows = bytes([0] + [128] * 1500) * 40
-png = (b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1500, 40, 8, 0, 0, 0, 0))
-       + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-display({{"image/png": base64.b64encode(png).decode(), "text/plain": {ALT!r}}},
-        metadata={{"image/png": {{"alt": {ALT!r}}}}}, raw=True)"""
-WIDE = (
-    """
-import os, sys
-from IPython.display import HTML, display
-print("x" * 400)
-print(os.path.expanduser("~/mnist"))
-print("careful", file=sys.stderr)
-display(HTML("<table><tr>" + "<td>unbreakable_value</td>" * 20 + "</tr></table>"
-             "<script src='https://example.invalid/x.js'></script>"
-             "<img alt='far' src='https://example.invalid/x.png'>"))
-# a comment that is much longer than a phone is wide"""
-    + ", and longer than a desktop" * 3
-)
-# What is meant to be seen in a page, and what it becomes when that is forgotten, by axe's rule.
-FAULTS = [
-    ("color-contrast", "color: #1f1f1f", "color: #999"),
-    ("html-has-lang", '<html lang="en">', "<html>"),
-    ("image-alt", ' alt="', ' data-alt="'),
-    ("link-in-text-block", "a { color: var(--link)", "a { text-decoration: none; color: #222"),
-    ("scrollable-region-focusable", 'tabindex="0"', ""),
-]
-LIGHT = ("minor", "moderate")
-PROSE = f"""# Read *digits* & more
-
-Long words: `{"unbreakable" * 20}` and {"unbreakable" * 20}.
-![far](https://example.invalid/far.png)
-This is told [elsewhere](https://example.invalid/) in more words.
-
-| {" | ".join("abcdefghij")} |
-| {" | ".join(["-"] * 10)} |
-| {" | ".join(["unbreakable_value"] * 10)} |
-"""
-
-
-def record_source(name):
-    return (
-        "from mnist_helpers.record import record_run\nrecord_run('stub', parameters={}, "
-        f"digits={{'name': {name!r}, 'train': 1438, 'test': 359, 'sha256': 'x', 'text': "
-        f"'{name}: 1,438 training and 359 test digits'}},\n"
-        "           metrics={'test_accuracy': 0.8, 'test_loss': float('nan')}, seconds={})"
-    )
-
-
-def code(source, *tags):
-    return new_code_cell(source, metadata={"tags": list(tags)})
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pages")
-    solution = code(
-        "answer = 6 * 7  #" + " easy" * 30 + "\nprint(answer)", "solution", "count-solution"
-    )
-    solution.metadata.jupyter = {"source_hidden": True, "outputs_hidden": True}
-    notebooks = {
-        "01_read": [
-            new_markdown_cell(PROSE),
-            code("seed = 1", "parameters"),
-            code(FIGURE, "nbval-ignore-output", "plot-examples"),
-            code(WIDE, "check"),
-            code("print('the whole program')", "complete-program"),
-            code("answer = None", "exercise", "count"),
-            solution,
-            code(record_source("MNIST"), "record"),
-        ],
-        "02_bundled": [
-            new_markdown_cell("# Bundled"),
-            code("seed = 1", "parameters"),
-            code(record_source("bundled digits")),
-        ],
-        "03_fails": [
-            new_markdown_cell("No title"),
-            code("seed = 1", "parameters"),
-            code("open('<nowhere>')", "open-file"),
-            code("1", "never-run"),
-        ],
-    }
-    for stem, cells in notebooks.items():
-        nbformat.write(new_notebook(cells=cells), folder / f"{stem}.ipynb")
-    paths = [folder / f"{stem}.ipynb" for stem in notebooks]
-    run_notebooks(paths, parameters={"seed": 2}, output=folder / "results")
-    for path in NOTEBOOKS:  # with the outputs that are stored in them
-        export_page(path, folder / "results" / f"{path.stem}.html")
-    return folder / "results"
+OUTCOME = {"notebook": "01_stub", "record": None, "seconds": 1.5, "cell": None, "error": None}
 
 
 @pytest.fixture
-def visit(browser, results):
-    """Open a page of the results; any request beyond this machine's files fails the test."""
-    requests, refused, pages = [], [], []
-
-    def visit(name, width=1200):
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        page.on("request", lambda request: requests.append(request.url))
-        # Chromium announces what the page's own policy then keeps it from asking for.
-        page.on(
-            "requestfailed",
-            lambda request: request.failure == "csp" and refused.append(request.url),
-        )
-        page.goto((results / name).as_uri())
-        pages.append(page)
-        return page
-
-    yield visit
-    for page in pages:
-        page.close()
-    assert (
-        requests
-        and [
-            url for url in requests if not url.startswith(("file:", "data:")) and url not in refused
-        ]
-        == []
-    )
+def notebook():
+    cell = code("print(1)", "fit")
+    cell.outputs = [new_output("stream", text=f"{Path.cwd()}/model.keras\n")]
+    cell.metadata.papermill = {"start_time": "2026-01-01T00:00:00", "duration": 0.25}
+    cells = [new_markdown_cell("Before the title"), new_markdown_cell("# Read digits"), cell]
+    return new_notebook(cells=cells, metadata={"widgets": {"application/x": {"state": "W"}}})
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", PLANTED)
-def test_no_page_scrolls_sideways(visit, name, width):
-    page = visit(name, width)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.locator("html").get_attribute("lang") == "en"
-    assert "width=device-width" in page.locator("meta[name=viewport]").get_attribute("content")
-    assert page.locator("main").bounding_box()["width"] <= 840
+def page_of(notebook, outcome, folder):
+    page = folder / "page.html"
+    export_page(notebook, outcome, page)
+    return page.read_text(encoding="utf-8")
 
 
-def stored_alternatives(path):
-    cells = nbformat.read(path, as_version=4).cells
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    return [picture.metadata["image/png"]["alt"] for picture in pictures]
+def test_a_page_has_the_title_and_each_cell_its_name_and_seconds(notebook, tmp_path):
+    page = page_of(notebook, OUTCOME, tmp_path)
+    assert "<title>Read digits</title>" in page
+    assert '<p class="cell-name">fit · 0.25 s</p>' in page
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
-def test_the_true_notebooks_make_good_pages(visit, name, width):
-    page = visit(f"{name}.html", width)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert "MNIST: 60,000" in page.locator("#digits-used").inner_text()
-    images = page.locator("img")
-    (path,) = [path for path in NOTEBOOKS if path.stem == name]
-    assert images.evaluate_all("all => all.map(image => image.alt)") == stored_alternatives(path)
-    assert images.evaluate_all("all => all.filter(i => i.naturalWidth == 0).length") == 0
+def test_a_page_without_a_title_is_called_as_its_notebook(notebook, tmp_path):
+    del notebook.cells[1]
+    assert "<title>01_stub</title>" in page_of(notebook, OUTCOME, tmp_path)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_wide_things_scroll_or_shrink_inside_their_box(visit, width):
-    page = visit("01_read.html", width)
-    image = page.get_by_role("img", name=ALT, exact=True)
-    box, column = image.bounding_box(), page.locator("main").bounding_box()["width"]
-    assert box["width"] / box["height"] == pytest.approx(1500 / 40, rel=0.1)
-    assert image.locator("..").bounding_box()["width"] <= column
-    assert box["width"] == 640 if width < 640 else box["width"] <= column
-    scrolls = {
-        "pre:has-text('a comment')": True,
-        "[data-mime-type='text/html'] .table": True,
-        ".jp-RenderedMarkdown .table": True,
-        "[data-mime-type='text/plain'] pre:has-text('xxx')": width < 640,  # else its lines break
-    }
-    assert scrolls == {
-        wide: page.locator(wide).first.evaluate("box => box.scrollWidth > box.clientWidth")
-        for wide in scrolls
-    }
+def test_a_page_says_where_its_run_failed(notebook, tmp_path):
+    outcome = OUTCOME | {"cell": "fit", "error": f"E: no {Path.cwd()}/<data>"}
+    page = page_of(notebook, outcome, tmp_path)
+    assert '<a href="#failed">fit</a>' in page and '<span id="failed">' in page
+    assert "<code>E: no ./&lt;data&gt;</code>" in page
 
 
-def test_a_page_says_what_it_shows(visit):
-    page = visit("01_read.html")
-    assert page.title() == "Read *digits* & more"
-    assert page.locator("#digits-used").inner_text() == (
-        "Digits: MNIST: 1,438 training and 359 test digits."
-    )
-    assert (
-        page.locator("#digits-used").bounding_box()["y"]
-        < page.locator("h1").bounding_box()["y"]
-        < 300
-    )
-    names = page.locator(".cell-name").all_text_contents()
-    assert [name.split(" · ")[0] for name in names] == [
-        "Set for this run, in place of the values above:",
-        "plot-examples",
-        "count",
-        "count-solution",
-        "record",
-    ]
-    assert 0 <= float(names[1].split(" · ")[1].removesuffix(" s")) < 30
-    assert page.get_by_text("the whole program").count() == 1
-    assert page.get_by_text("0.8000").count() == 1
-    page.get_by_role("link", name="All notebooks").click()
-    assert page.url.endswith("/index.html")
+def test_a_page_hides_paths_and_widgets_and_its_notebook_stays_as_it_is(notebook, tmp_path):
+    before = copy.deepcopy(notebook)
+    page = page_of(notebook, OUTCOME, tmp_path)
+    assert notebook == before
+    assert "./model.keras" in page and str(Path.cwd()) not in page
+    assert "application/x" not in page and "<script" not in page
 
 
-@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
-def test_a_page_of_stored_outputs_says_nothing_of_a_run(visit, name):
-    names = visit(f"{name}.html").locator(".cell-name").all_text_contents()
-    assert names and [text for text in names if "·" in text or "not run" in text] == []
+# --- the index ---------------------------------------------------------------------------------
 
 
-def test_a_solution_is_closed_and_opens_with_the_keyboard(visit):
-    page = visit("01_read.html")
-    shown = page.get_by_text("answer = 6 * 7"), page.get_by_text("42", exact=True)
-    assert page.get_by_text("answer = None").is_visible()
-    assert page.locator("details:not([open]) > summary").all_text_contents() == ["Solution"]
-    assert [part.is_visible() for part in shown] == [False, False]
-    page.locator("summary").focus()
-    page.keyboard.press("Enter")
-    assert [part.is_visible() for part in shown] == [True, True]
+def write_executed(path, **outcome):
+    nbformat.write(new_notebook(metadata={"mnist_helpers": outcome}), path)
 
 
-def test_color_alone_says_nothing(visit):
-    page = visit("01_read.html")
-    before = "box => getComputedStyle(box, '::before').content"
-    said = page.locator("[data-mime-type='application/vnd.jupyter.stderr']:has-text('careful')")
-    assert said.evaluate(before) == '"Error output:"'
-    plain = page.locator("[data-mime-type='text/plain']:has-text('xxx')").first
-    assert plain.evaluate(before) == "none"
-    lines = "all => all.map(link => getComputedStyle(link).textDecorationLine)"
-    assert set(page.locator("a:visible").evaluate_all(lines)) == {"underline"}
+def test_the_index_passes_over_runs_that_were_cut_short(tmp_path):
+    (tmp_path / "01_cut.ipynb").write_text('{"cells": [')
+    write(tmp_path / "02_interrupted.ipynb")
+    export_index(tmp_path)
+    assert ".html" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_bundled_digits_are_called_so(visit):
-    text = visit("02_bundled.html").locator("#digits-used").inner_text()
-    assert "359 test digits" in text and "MNIST could not be reached" in text
-    assert "accuracies differ" in text
-
-
-def test_a_failed_notebook_says_where_it_stopped(visit):
-    page = visit("03_fails.html")
-    assert page.title() == "03_fails"
-    assert "stopped before it recorded its digits" in page.locator("#digits-used").inner_text()
-    assert "open-file: FileNotFoundError" in page.locator("#stopped").inner_text()
-    assert "'<nowhere>'" in page.locator("#stopped").inner_text()
-    assert "never-run · not run" in page.locator(".cell-name").all_inner_texts()
-    page.get_by_role("link", name="open-file").click()
-    assert page.url.endswith("#failed") and page.locator("#failed").count() == 1
-
-
-def test_the_index_lists_what_was_run(visit):
-    page = visit("index.html")
-    rows = page.locator("tbody tr")
-    assert [row.locator("td").nth(1).inner_text() for row in rows.all()] == [
-        "test accuracy 0.8000, test loss not finite",
-        "test accuracy 0.8000, test loss not finite",
-        "FAILED in open-file: FileNotFoundError: [Errno 2] No such file or directory: '<nowhere>'",
-    ]
-    assert page.locator("th[scope=row]").count() == 3
-    page.get_by_role("link", name="01_read").click()
-    assert page.title() == "Read *digits* & more"
-
-
-def test_no_page_names_a_folder_of_this_computer(results):
-    for page in results.glob("*.html"):
-        for place in (results.parent, Path.home() / "mnist", Path.cwd()):
-            assert str(place) not in page.read_text(encoding="utf-8")
-
-
-# Links, and what opens or scrolls: all that is to be reached. Tab's stops are marked `reached`.
-UNREACHED = """[...document.querySelectorAll("a[href], summary, main *")].filter(e =>
-    e.checkVisibility() && !("reached" in e.dataset) && (e.matches("a[href], summary")
-    || (e.scrollWidth > e.clientWidth && /auto|scroll/.test(getComputedStyle(e).overflowX))
-)).map(e => e.outerHTML.slice(0, 200))"""
-AT = "document.activeElement"
-
-
-def tab_through(page):
-    """Go to every stop of the Tab key; yield the name of each element."""
-    while True:
-        page.keyboard.press("Tab")
-        if page.evaluate(f"{AT} == document.body || 'reached' in {AT}.dataset"):
-            return
-        page.evaluate(f"{AT}.dataset.reached = ''")
-        yield page.evaluate(f"{AT}.tagName")
-
-
-def scrolls(page):
-    page.keyboard.press("ArrowRight")
-    for _ in range(100):  # it glides, and the page's policy forbids `wait_for_function`
-        if page.evaluate(f"{AT}.scrollLeft > 0"):
-            return True
-        page.wait_for_timeout(20)
-    return False
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", [*PLANTED, f"{NOTEBOOKS[0].stem}.html"])
-def test_the_keyboard_reaches_everything(visit, name, width):
-    page = visit(name, width)
-    kinds = []
-    for kind in tab_through(page):
-        kinds.append(kind)
-        assert page.evaluate(f"{AT}.matches('a, summary, [role=group][aria-label]')"), kind
-        if kind == "SUMMARY":
-            page.keyboard.press("Enter")
-        if page.evaluate(f"{AT}.scrollWidth > {AT}.clientWidth"):
-            assert scrolls(page), kind
-    assert "A" in kinds and page.evaluate(UNREACHED) == []
-    assert page.locator("details:not([open])").count() == 0
-
-
-@pytest.mark.parametrize("name", PLANTED)
-def test_every_stop_of_the_keyboard_is_seen(visit, name):
-    page = visit(name, 390)
-    for kind in tab_through(page):
-        marked = page.screenshot()
-        page.evaluate(f"{AT}.style.outline = 'none'")
-        assert page.screenshot() != marked, f"{kind}: no mark shows where the keyboard is"
-
-
-def test_what_the_keyboard_does_not_reach_is_noticed(visit, results, tmp_path):
-    text = (results / "01_read.html").read_text(encoding="utf-8")
-    fault = text.replace("<summary", "<summary tabindex='-1'").replace(
-        "<a href", "<a tabindex='-1' href"
-    )
-    (tmp_path / "fault.html").write_text(fault, encoding="utf-8")
-    page = visit(tmp_path / "fault.html")
-    list(tab_through(page))
-    unreached = page.evaluate(UNREACHED)
-    assert [part[:2] for part in unreached] == ["<a", "<a", "<s"]
-
-
-def findings(page):
-    """Return what axe-core calls serious or critical, by rule; `details` are opened before."""
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    found = [v for v in Axe().run(page).response["violations"] if v["impact"] not in LIGHT]
-    return {violation["id"]: [node["html"] for node in violation["nodes"]] for violation in found}
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_serious(visit, name, width):
-    assert findings(visit(name, width)) == {}
-
-
-@pytest.mark.parametrize("rule, part, fault", FAULTS)
-def test_axe_finds_a_planted_fault(visit, results, tmp_path, rule, part, fault):
-    text = (results / "01_read.html").read_text(encoding="utf-8")
-    assert part in text
-    (tmp_path / "fault.html").write_text(text.replace(part, fault), encoding="utf-8")
-    assert set(findings(visit(tmp_path / "fault.html", 390))) == {rule}
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_policy_of_a_page_keeps_scripts_from_running(visit, name):
-    page = visit(name)
-    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
-    assert policy.startswith("default-src 'none';") and "script" not in policy
-    page.evaluate("""() => {
-        const script = document.createElement("script");
-        script.text = "document.title = 'a script ran'";
-        document.body.append(script);
-    }""")
-    assert page.title() != "a script ran"
-
-
-@pytest.mark.parametrize("ci, outcome", [("true", pytest.fail), ("", pytest.skip)])
-def test_without_chromium_only_ci_fails(monkeypatch, ci, outcome):
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("CI", ci)
-    with pytest.raises(outcome.Exception, match="none of chromium"), open_chromium():
-        pass
+def test_the_index_lists_runs_of_now_and_of_earlier(tmp_path):
+    write_executed(tmp_path / "00_earlier.ipynb", seconds=2.5, error="an earlier error")
+    write_executed(tmp_path / "01_stub.ipynb", seconds=9.5, error="not to be read again")
+    export_index(tmp_path, [OUTCOME | {"cell": "fit", "error": "<E>"}])
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="00_earlier.html"' in index and "FAILED: an earlier error" in index
+    assert 'href="01_stub.html"' in index and "FAILED in fit: &lt;E&gt;" in index
+    assert "not to be read again" not in index

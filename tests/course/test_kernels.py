@@ -1,0 +1,105 @@
+"""What happens to a notebook's kernel: who may reach it, and when it is ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.notebooks import code, output_text, record_cell, write
+
+from mnist_course.notebooks import read_notebook
+from mnist_course.run import run_copy
+
+pytestmark = pytest.mark.slow
+
+TELL_CONNECTION = """\
+import os
+from ipykernel.connect import get_connection_info
+info = get_connection_info(unpack=True)
+if info['transport'] == 'ipc':
+    print(oct(os.stat(os.path.dirname(info['ip'])).st_mode))
+else:
+    print(info['transport'], info['ip'], 'curve_publickey' in info)"""
+
+# Python reads a module of this name at its start; this one lets the first kernels end at once.
+FAIL_AT_FIRST = """\
+import os, pathlib, sys
+if 'ipykernel_launcher' in ' '.join(sys.orig_argv):
+    with open({file!r}, 'a') as starts:
+        starts.write('.')
+    if os.path.getsize({file!r}) <= {failures}:
+        os.write(2, b'Traceback: at home\\nKernelError: no luck\\n')
+        os._exit(1)
+"""
+
+
+def run(folder, *cells, **options):
+    notebook = read_notebook(write(folder / "01_stub.ipynb", *cells, record_cell()))
+    return run_copy(notebook, folder / "copy.ipynb", parameters={}, **options)
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["sockets", "ports"])
+def test_no_other_user_reaches_or_overhears_a_kernel(tmp_path, monkeypatch, long):
+    # The path of `tmp_path` may be too long for a socket already.
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        expected = "0o40700\n"
+        if long:
+            place = place / ("x" * 100)
+            place.mkdir()
+            expected = "tcp 127.0.0.1 True\n"
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        outcome = run(tmp_path, code(TELL_CONNECTION))
+        assert outcome["error"] is None and list(place.iterdir()) == []
+    assert output_text(tmp_path / "copy.ipynb") == expected
+
+
+@pytest.mark.parametrize(
+    ("failures", "error"),
+    [(2, None), (3, "RuntimeError: the kernel did not start: KernelError: no luck")],
+    ids=["at last", "never"],
+)
+def test_a_kernel_that_does_not_start_is_tried_three_times(tmp_path, failures, error):
+    starts = tmp_path / "starts"
+    module = FAIL_AT_FIRST.format(file=str(starts), failures=failures)
+    (tmp_path / "sitecustomize.py").write_text(module)
+    outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
+    assert outcome["error"] == error
+    assert starts.read_text() == "..."
+
+
+@pytest.mark.parametrize("timeout", [0.001, 3], ids=["before the first cell", "in a cell"])
+def test_the_time_out_is_for_the_whole_run(tmp_path, timeout):
+    outcome = run(tmp_path, code("import time\ntime.sleep(30)", "wait"), timeout=timeout)
+    assert outcome["error"] == f"time-out: the run was not done after {timeout} seconds"
+    assert outcome["record"] is None
+
+
+def test_ctrl_c_leaves_no_kernel_behind(tmp_path):
+    write(
+        tmp_path / "notebooks" / "01_long.ipynb",
+        code("import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))"),
+        code("import time\ntime.sleep(600)", "wait"),
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mnist_course", "run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Started in the background of a shell, the tests have been told to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    bar = ""
+    while "01_long: wait" not in bar:
+        character = process.stderr.read(1)
+        assert character, bar
+        bar += character
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in error
+    kernel = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)

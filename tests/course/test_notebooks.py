@@ -1,0 +1,197 @@
+"""Notebooks as files."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
+from support.notebooks import DATASET, code, write
+
+from mnist_course.notebooks import (
+    cell_name,
+    find_notebooks,
+    hide_paths,
+    outcome_texts,
+    read_notebook,
+    read_outcome,
+    strip_outputs,
+)
+from mnist_helpers.record import MIME_TYPE
+
+RECORD = {
+    "schema": 1,
+    "notebook": "01_stub",
+    "parameters": {},
+    "digits": DATASET | {"text": "bundled digits: 9 digits (scikit-learn's copy)"},
+    "metrics": {"test_accuracy": 0.98765},
+    "seconds": {},
+    "versions": {
+        "python": "3.13.0",
+        "keras": None,
+        "backend": None,
+        "backend_version": None,
+        "numpy": "2.3.0",
+        "mnist_helpers": "1.0.0",
+    },
+}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with two notebooks in its ``notebooks/``, where this process then is."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "notebooks" / "01_stub.ipynb")
+    write(tmp_path / "notebooks" / "02_stub.ipynb")
+    return tmp_path
+
+
+# --- finding and reading -----------------------------------------------------------------------
+
+
+def test_a_name_is_looked_for_here_then_in_notebooks_then_in_the_project(here):
+    (path,) = find_notebooks(["01_dense_network"])
+    assert path.is_absolute() and path.parent.name == "notebooks"
+    assert find_notebooks(["01_stub"]) == [Path("notebooks", "01_stub.ipynb")]
+    write(here / "01_stub.ipynb")
+    assert find_notebooks(["01_stub"]) == [Path("01_stub.ipynb")]
+
+
+def test_without_names_all_numbered_notebooks_are_meant(here):
+    (here / "notebooks" / "notes.ipynb").write_text("never read")
+    assert [path.stem for path in find_notebooks([])] == ["01_stub", "02_stub"]
+
+
+def test_a_path_is_taken_as_it_is(here):
+    path = write(here / "elsewhere" / "plain.ipynb")
+    assert find_notebooks([path, "02_stub"]) == [path, Path("notebooks", "02_stub.ipynb")]
+
+
+def test_what_is_not_there_is_told(here):
+    with pytest.raises(FileNotFoundError) as error:
+        find_notebooks(["01_stub", "03_none", "here.ipynb"])
+    assert str(error.value) == (
+        "there is no notebook 03_none or here.ipynb; notebooks/ here has: 01_stub, 02_stub"
+    )
+
+
+def test_no_notebooks_at_all_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no notebook to run; notebooks/ here has: none"):
+        find_notebooks([])
+
+
+def test_a_complete_program_becomes_prose(tmp_path):
+    program = code("print('two trainings')", "complete-program", "whole")
+    path = write(tmp_path / "01_stub.ipynb", program, code("1 + 1"))
+    cells = read_notebook(path).cells
+    assert cells[2].cell_type == "markdown"
+    assert cells[2].source == "````python\nprint('two trainings')\n````"
+    assert (cells[2].id, cells[2].metadata) == (program.id, program.metadata)
+    assert cells[3].cell_type == "code"
+
+
+@pytest.mark.parametrize("text", ["{", "[]"], ids=["no JSON", "no notebook"])
+def test_a_file_that_is_no_notebook_is_told(tmp_path, text):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="it cannot be read: ."):
+        read_notebook(path)
+
+
+# --- cells -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tags", "name"),
+    [
+        (["check", "nbval-ignore-output", "fit"], "fit"),
+        (["raises-exception", "fit", "plot"], "fit"),
+        (["parameters"], "cell 3"),
+        ([], "cell 3"),
+    ],
+)
+def test_a_cell_is_named_by_its_first_tag_that_is_not_for_tools(tags, name):
+    assert cell_name(code("1 + 1", *tags), 3) == name
+
+
+def test_outputs_and_execution_counts_are_taken_out():
+    executed = code("print(1)", "fit")
+    executed.outputs = [new_output("stream", text="1\n")]
+    executed.execution_count = 3
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), executed])
+    strip_outputs(notebook)
+    assert (executed.outputs, executed.execution_count) == ([], None)
+    assert executed.source == "print(1)" and executed.metadata == {"tags": ["fit"]}
+    nbformat.validate(notebook)
+
+
+# --- paths -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(monkeypatch):
+    """A home directory; the real one may lie in the folder for temporary files."""
+    monkeypatch.setattr(Path, "home", lambda: Path("/srv/ann"))
+    return "/srv/ann"
+
+
+def test_paths_are_hidden_only_where_they_end(home):
+    assert hide_paths(f"{home}/a {home}s {home}") == f"~/a {home}s ~"
+
+
+def test_the_folder_of_a_run_is_hidden_before_the_folder_it_lies_in(home):
+    assert hide_paths(f"{home}/run/a {home}/b", f"{home}/run") == "./a ~/b"
+    assert hide_paths(f"{Path.cwd()}/a") == "./a"
+
+
+def test_texts_within_lists_and_dicts_are_replaced_but_pictures_are_not(home):
+    outputs = [{"data": {"text/plain": home, "image/png": home}, "count": 3, "none": None}]
+    assert hide_paths(outputs) == [
+        {"data": {"text/plain": "~", "image/png": home}, "count": 3, "none": None}
+    ]
+    assert hide_paths([{"text": f"{sys.prefix}/lib"}]) != [{"text": f"{sys.prefix}/lib"}]
+
+
+# --- outcomes ----------------------------------------------------------------------------------
+
+
+def write_executed(path, record, **outcome):
+    cell = code("record_run()")
+    cell.outputs = [new_output("display_data", {MIME_TYPE: record})]
+    metadata = {"mnist_helpers": outcome} if outcome else {}
+    nbformat.write(new_notebook(cells=[cell], metadata=metadata), path)
+    return path
+
+
+def test_an_outcome_is_read_from_an_executed_notebook(tmp_path):
+    outcome = {"seconds": 1.5, "cell": None, "error": None}
+    path = write_executed(tmp_path / "01_stub.ipynb", RECORD, **outcome)
+    assert read_outcome(path) == {"notebook": "01_stub", "record": RECORD, **outcome}
+
+
+def test_a_record_that_is_not_valid_is_passed_over(tmp_path):
+    outcome = {"seconds": 1.5, "cell": "record", "error": "no valid record"}
+    path = write_executed(tmp_path / "01_stub.ipynb", RECORD | {"schema": 2}, **outcome)
+    assert read_outcome(path) == {"notebook": "01_stub", "record": None, **outcome}
+
+
+def test_a_run_that_was_cut_short_has_no_seconds(tmp_path):
+    interrupted = write_executed(tmp_path / "01_interrupted.ipynb", RECORD)
+    assert read_outcome(interrupted)["seconds"] is None
+    (tmp_path / "02_cut.ipynb").write_text('{"cells": [')
+    outcome = read_outcome(tmp_path / "02_cut.ipynb")
+    assert outcome == dict.fromkeys(outcome) | {"notebook": "02_cut"}
+
+
+@pytest.mark.parametrize(
+    ("record", "cell", "error", "result", "digits"),
+    [
+        (RECORD, None, None, "test accuracy 0.9877", "bundled digits: 9 digits"),
+        (RECORD, "fit", "E: no", "FAILED in fit: E: no", "bundled digits: 9 digits"),
+        (None, None, "E: no", "FAILED: E: no", "not recorded"),
+    ],
+)
+def test_an_outcome_becomes_four_texts(record, cell, error, result, digits):
+    outcome = {"notebook": "01", "record": record, "seconds": 1.25, "cell": cell, "error": error}
+    assert outcome_texts(outcome) == ["01", "1.2", result, digits]
