@@ -145,8 +145,20 @@ def export_index(folder, outcomes=()):
         outcome = known.get(path.stem) or read_outcome(path)
         # A run that was cut short has no page.
         if outcome["seconds"] is not None:
-            rows.append((outcome["error"], hide_paths(outcome_texts(outcome))))
+            rows.append(_index_row(outcome))
     loader = jinja2.FileSystemLoader(TEMPLATES)
     template = jinja2.Environment(loader=loader, autoescape=True).get_template("page/runs.html.j2")
     with atomic_write(folder / "index.html") as part:
         part.write_text(template.render(rows=rows), encoding="utf-8")
+
+
+def _index_row(outcome):
+    """Return what the template of the index asks for."""
+    notebook, seconds, result, digits = hide_paths(outcome_texts(outcome))
+    return {
+        "notebook": notebook,
+        "seconds": seconds,
+        "result": result,
+        "digits": digits,
+        "failed": outcome["error"] is not None,
+    }
