@@ -1,4 +1,7 @@
-"""The two articles' networks, as uncompiled Keras models, and the variants around them."""
+"""The two articles' networks and their variants, the reader, and weights that are trained already.
+
+Keras is imported where it is needed, so that reading a card does not cost its import.
+"""
 
 import hashlib
 import io
@@ -7,40 +10,53 @@ from importlib import resources
 
 import numpy as np
 
+IMAGE_SIDE = 28
+N_PIXELS = IMAGE_SIDE**2
+N_DIGITS = 10
 DROPOUT_PLACES = ("after_convolutions", "after_dense", "both")
+
+READER_FILTERS = (16, 48, 64, 96, 128)
+# Convolutions, counted from 1, after which the reader halves the image.
+READER_POOLINGS = (1, 3)
+READER_DROPOUT = 0.3
+# The ten digits, and one more for pictures of no digit.
+N_READER_OUTPUTS = N_DIGITS + 1
 
 
 def build_mlp(hidden_units=(512, 512), dropout=0.2):
-    """Build a dense network; the defaults are Gregor Koehler's (669,706 parameters).
+    """Build a multilayer perceptron; the defaults are Gregor Koehler's (669,706 parameters).
 
     Parameters
     ----------
     hidden_units : sequence of int
-        Units of each hidden layer, one or more; each is followed by ReLU and dropout.
+        Units of each hidden layer, one or more. Each layer is followed by ReLU and dropout.
     dropout : float
         Share of activations set to zero while training, 0 <= dropout < 1.
 
     Returns
     -------
     keras.Sequential
-        Uncompiled; takes vectors (n, 784) in [0, 1], gives probabilities (n, 10).
+        Uncompiled. It takes vectors (n, 784) in [0, 1] and gives probabilities (n, 10).
 
     Raises
     ------
     ValueError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> build_mlp(hidden_units=[32]).count_params()
+    25450
     """
     import keras
 
     _check_sizes("hidden_units", hidden_units)
     _check_dropout(dropout)
-    layers = [keras.Input(shape=(784,), name="pixels")]
+    layers = [keras.Input(shape=(N_PIXELS,), name="pixels")]
     for i, units in enumerate(hidden_units, start=1):
-        layers += [
-            keras.layers.Dense(units, activation="relu", name=f"hidden_{i}"),
-            keras.layers.Dropout(dropout, name=f"dropout_{i}"),
-        ]
-    layers.append(keras.layers.Dense(10, activation="softmax", name="digit"))
+        layers.append(keras.layers.Dense(units, activation="relu", name=f"hidden_{i}"))
+        layers.append(keras.layers.Dropout(dropout, name=f"dropout_{i}"))
+    layers.append(keras.layers.Dense(N_DIGITS, activation="softmax", name="digit"))
     return keras.Sequential(layers, name="mlp")
 
 
@@ -56,7 +72,7 @@ def build_cnn(
     Parameters
     ----------
     conv_filters, kernel_sizes : sequence of int
-        Filters and window size of each convolution, equally many; each convolution is followed by
+        Filters and window size of each convolution, equally many. Each convolution is followed by
         ReLU and by 2×2 max pooling.
     dense_units : sequence of int
         Units of each dense layer between the convolutions and the output, one or more.
@@ -68,12 +84,17 @@ def build_cnn(
     Returns
     -------
     keras.Sequential
-        Uncompiled; takes images (n, 28, 28, 1) in [0, 1], gives probabilities (n, 10).
+        Uncompiled. It takes images (n, 28, 28, 1) in [0, 1] and gives probabilities (n, 10).
 
     Raises
     ------
     ValueError
-        If a value is out of range, or the convolutions leave nothing of a 28×28 image.
+        If a value is out of range, or if the convolutions leave nothing of a 28×28 image.
+
+    Examples
+    --------
+    >>> build_cnn(dense_units=[128]).count_params()
+    54263
     """
     import keras
 
@@ -81,36 +102,25 @@ def build_cnn(
     _check_sizes("kernel_sizes", kernel_sizes)
     _check_sizes("dense_units", dense_units)
     _check_dropout(dropout)
-    if len(conv_filters) != len(kernel_sizes):
-        raise ValueError(
-            "`conv_filters` and `kernel_sizes` must be equally long; "
-            f"received {list(conv_filters)} and {list(kernel_sizes)}."
-        )
+    _check_convolutions(conv_filters, kernel_sizes)
     if dropout_place not in DROPOUT_PLACES:
-        raise ValueError(f"`dropout_place` must be one of {DROPOUT_PLACES}; got {dropout_place!r}.")
-    side = 28
-    for size in kernel_sizes:
-        side = (side - size + 1) // 2
-    if side < 1:
         raise ValueError(
-            f"`kernel_sizes` {list(kernel_sizes)} with a 2×2 pooling after each leave nothing of a "
-            "28×28 image; use fewer or smaller windows."
+            f"`dropout_place` must be one of {DROPOUT_PLACES}; received {dropout_place!r}."
         )
 
-    layers = [keras.Input(shape=(28, 28, 1), name="image")]
+    layers = [keras.Input(shape=(IMAGE_SIDE, IMAGE_SIDE, 1), name="image")]
     for i, (filters, size) in enumerate(zip(conv_filters, kernel_sizes, strict=True), start=1):
-        layers += [
-            keras.layers.Conv2D(filters, size, activation="relu", name=f"convolution_{i}"),
-            keras.layers.MaxPooling2D(2, name=f"pooling_{i}"),
-        ]
-    if dropout_place != "after_dense":
+        convolution = keras.layers.Conv2D(filters, size, activation="relu", name=f"convolution_{i}")
+        layers.append(convolution)
+        layers.append(keras.layers.MaxPooling2D(2, name=f"pooling_{i}"))
+    if dropout_place in ("after_convolutions", "both"):
         layers.append(keras.layers.Dropout(dropout, name="dropout"))
     layers.append(keras.layers.Flatten(name="flatten"))
     for i, units in enumerate(dense_units, start=1):
         layers.append(keras.layers.Dense(units, activation="relu", name=f"hidden_{i}"))
-        if dropout_place != "after_convolutions":
+        if dropout_place in ("after_dense", "both"):
             layers.append(keras.layers.Dropout(dropout, name=f"dropout_{i}"))
-    layers.append(keras.layers.Dense(10, activation="softmax", name="digit"))
+    layers.append(keras.layers.Dense(N_DIGITS, activation="softmax", name="digit"))
     return keras.Sequential(layers, name="cnn")
 
 
@@ -120,60 +130,78 @@ def build_reader():
     Returns
     -------
     keras.Sequential
-        Uncompiled; takes images (n, 28, 28, 1) in [0, 1], gives probabilities (n, 11): ten digits,
-        and last that it is none.
+        Uncompiled. It takes images (n, 28, 28, 1) in [0, 1] and gives probabilities (n, 11): of
+        the ten digits, and last that the image is no digit.
+
+    Examples
+    --------
+    >>> build_reader().output_shape
+    (None, 11)
     """
     import keras
 
-    layers = [keras.Input(shape=(28, 28, 1), name="image")]
-    for i, filters in enumerate((16, 48, 64, 96, 128), start=1):
-        layers += [
-            keras.layers.Conv2D(
-                filters, 3, padding="same", use_bias=False, name=f"convolution_{i}"
-            ),
-            keras.layers.BatchNormalization(name=f"normalization_{i}"),
-            keras.layers.ReLU(name=f"relu_{i}"),
-        ]
-        if i in (1, 3):
+    # A list, not `model.add`, which builds the model anew each time: a third of the time.
+    layers = [keras.Input(shape=(IMAGE_SIDE, IMAGE_SIDE, 1), name="image")]
+    for i, filters in enumerate(READER_FILTERS, start=1):
+        # No bias: the normalization would subtract it again.
+        convolution = keras.layers.Conv2D(
+            filters, 3, padding="same", use_bias=False, name=f"convolution_{i}"
+        )
+        layers.append(convolution)
+        layers.append(keras.layers.BatchNormalization(name=f"normalization_{i}"))
+        layers.append(keras.layers.ReLU(name=f"relu_{i}"))
+        if i in READER_POOLINGS:
             layers.append(keras.layers.MaxPooling2D(2, name=f"pooling_{i}"))
-    layers += [
-        keras.layers.Flatten(name="flatten"),
-        keras.layers.Dropout(0.3, name="dropout"),
-        keras.layers.Dense(11, activation="softmax", dtype="float32", name="digit_or_none"),
-    ]
+    layers.append(keras.layers.Flatten(name="flatten"))
+    layers.append(keras.layers.Dropout(READER_DROPOUT, name="dropout"))
+    # In float32 also where the rest is bfloat16, whose 8 bits are too few for probabilities.
+    output = keras.layers.Dense(
+        N_READER_OUTPUTS, activation="softmax", dtype="float32", name="digit_or_none"
+    )
+    layers.append(output)
     return keras.Sequential(layers, name="reader")
 
 
 def load_pretrained(name):
-    """Load a network that has been trained: whoever missed a notebook goes on from here.
+    """Load a network that is trained already, to go on with after missing a notebook.
 
     Parameters
     ----------
     name : {"mlp", "cnn", "reader"}
-        The network of notebook 01 or 02, trained on MNIST at the notebook's own parameters, or the
-        one that reads people's own digits; `read_card` says how, and how well it reads.
+        The network of notebook 01 or 02, trained on MNIST with the notebook's own parameters, or
+        the one that reads people's own digits. `read_card` tells how each was trained, and how
+        well it reads.
 
     Returns
     -------
     keras.Sequential
-        As `build_mlp`, `build_cnn` or `build_reader` give it, uncompiled, weights rounded to 16
-        bits.
+        As `build_mlp`, `build_cnn` or `build_reader` gives it, uncompiled; the weights were
+        rounded to 16 bits.
 
     Raises
     ------
     ValueError
-        If there is no such network, or its file is not the one that its card describes.
+        If there is no such network, or if its file is not the one that its card describes.
+
+    Examples
+    --------
+    >>> load_pretrained("mlp").count_params()
+    669706
     """
     card = read_card(name)
-    weights = (resources.files("mnist_helpers") / "pretrained" / f"{name}.npz").read_bytes()
-    if hashlib.sha256(weights).hexdigest() != card["sha256"]:
+    path = resources.files("mnist_helpers") / "pretrained" / f"{name}.npz"
+    content = path.read_bytes()
+    expected = card["sha256"]
+    received = hashlib.sha256(content).hexdigest()
+    if received != expected:
         raise ValueError(
-            f"the weights of {name!r} must have the sha256 {card['sha256'][:12]}…; received a file "
-            "of other bytes: install the package again"
+            f"the weights of {name!r} must have the sha256 {expected[:12]}…; received "
+            f"{received[:12]}…: install the package again."
         )
-    with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         weights = [arrays[key].astype("float32") for key in arrays]
-    model = {"mlp": build_mlp, "cnn": build_cnn, "reader": build_reader}[name]()
+    builders = {"mlp": build_mlp, "cnn": build_cnn, "reader": build_reader}
+    model = builders[name]()
     model.set_weights(weights)
     return model
 
@@ -191,12 +219,17 @@ def read_card(name):
         ``notebook``, ``parameters`` (with the seed), ``data``, ``versions``, ``sha256`` of the
         file, ``command`` that makes it again, and ``accuracy`` by set of digits: ``right``, ``of``,
         ``share`` and its 95 % interval ``low``, ``high``, measured with the weights in the file.
-        The reader's also has ``inputs``: between which values MNIST's training digits lie.
+        The reader's also has ``inputs``: the range in which MNIST's training digits lie.
 
     Raises
     ------
     ValueError
         If there is no such network.
+
+    Examples
+    --------
+    >>> read_card("mlp")["notebook"]
+    '01_dense_network'
     """
     path = resources.files("mnist_helpers") / "pretrained" / "cards.json"
     cards = json.loads(path.read_text(encoding="utf-8"))
@@ -206,8 +239,12 @@ def read_card(name):
 
 
 def _check_sizes(name, sizes):
-    whole = [isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes]
-    if not whole or not all(whole):
+    is_valid = len(sizes) > 0
+    for size in sizes:
+        # To Python, True is the whole number 1.
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            is_valid = False
+    if not is_valid:
         raise ValueError(
             f"`{name}` must be one or more whole numbers above 0; received {list(sizes)}."
         )
@@ -216,3 +253,21 @@ def _check_sizes(name, sizes):
 def _check_dropout(dropout):
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be at least 0 and below 1; received {dropout}.")
+
+
+def _check_convolutions(conv_filters, kernel_sizes):
+    """Refuse convolutions that do not match, or that leave nothing of an image."""
+    if len(conv_filters) != len(kernel_sizes):
+        raise ValueError(
+            "`conv_filters` and `kernel_sizes` must be equally long; "
+            f"received {list(conv_filters)} and {list(kernel_sizes)}."
+        )
+    side = IMAGE_SIDE
+    for size in kernel_sizes:
+        # A window fits in `side - size + 1` places; the pooling halves them.
+        side = (side - size + 1) // 2
+    if side < 1:
+        raise ValueError(
+            f"`kernel_sizes` {list(kernel_sizes)} with a 2×2 pooling after each leave nothing of a "
+            "28×28 image; use fewer or smaller windows."
+        )
