@@ -248,10 +248,8 @@ def _add_read(commands):
 
 
 def _read(options):
-    try:
-        from mnist_course.read import command
-    except ImportError:
-        from mnist_course.read import _read as command
+    from mnist_course.read import command
+
     return command(options)
 
 

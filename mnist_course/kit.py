@@ -19,7 +19,9 @@ from mnist_helpers.saving import atomic_write
 ROOT = Path(__file__).parents[1]
 KIT = Path("dist/kit")
 PACKAGES = ["mnist_helpers", "mnist_course"]
+# README.md and LICENSE go along because pyproject.toml names them: without them pip would refuse.
 FILES = ["pyproject.toml", "requirements.lock", "LICENSE", "README.md"]
+# What Python and JupyterLab leave behind on this computer.
 NOT_COPIED = ["__pycache__", ".ipynb_checkpoints"]
 PAGE_NAME = "START-HERE.html"
 BYTES_PER_MB = 1e6
@@ -62,6 +64,7 @@ def make_kit(target):
         copy_project(kit)
         download_wheels(kit / "wheels")
         pack_dataset(kit / "mnist.npz")
+        # Last, because the page says how large the kit is.
         return fill_page(kit)
 
 
@@ -76,8 +79,9 @@ def copy_project(kit):
     ignored = shutil.ignore_patterns(*NOT_COPIED)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, kit / package, ignore=ignored)
-    scripts = ROOT / "mnist_course" / "kit_files"
-    shutil.copytree(scripts, kit, dirs_exist_ok=True)
+    # The scripts and the page of instructions lie at the kit's top, where they are seen first.
+    kit_files = ROOT / "mnist_course" / "kit_files"
+    shutil.copytree(kit_files, kit, dirs_exist_ok=True)
     for name in FILES:
         shutil.copyfile(ROOT / name, kit / name)
     notebooks = kit / "notebooks"
