@@ -1,4 +1,7 @@
-"""What a hand-out must hold and must not: each check returns its complaints."""
+"""What a hand-out must hold and must not, beside the notebook it was made of.
+
+Each check returns its complaints.
+"""
 
 import getpass
 import re
@@ -12,15 +15,22 @@ import nbformat
 from support.project import NOTEBOOKS, ROOT
 
 SOURCE = ROOT / "notebooks"
+NOTE_TITLE = "**For the teacher**"
 
 
 def tags(cell):
     return cell.metadata.get("tags", [])
 
 
+def is_solution(cell):
+    return "solution" in tags(cell)
+
+
 def code_cells(notebook, tag=None):
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return [cell for cell in cells if tag is None or tag in tags(cell)]
+    if tag is None:
+        return cells
+    return [cell for cell in cells if tag in tags(cell)]
 
 
 def printed(cell):
@@ -30,34 +40,76 @@ def printed(cell):
 def machine_names():
     """Return what would tell on which machine, and by whom, a file was made."""
     places = {str(Path.home()), str(ROOT), tempfile.gettempdir(), sys.prefix, sys.base_prefix}
-    files = [ROOT / "README.md", *SOURCE.glob("*.md"), *(ROOT / "mnist_helpers").rglob("*.py")]
-    written = "\n".join(path.read_text("utf-8") for path in files)
+    places -= {"/"}
+    written = "\n".join(_our_texts())
+    # Some are words of ours, such as root.
+    words = {socket.gethostname(), getpass.getuser()}
+    return places | {word for word in words if word not in written}
+
+
+def _our_texts():
+    texts = []
+    for folder in ("mnist_helpers", "mnist_course"):
+        texts += [path.read_text("utf-8") for path in (ROOT / folder).rglob("*.py")]
+    for path in [ROOT / "README.md", *SOURCE.glob("*.md")]:
+        texts.append(path.read_text("utf-8"))
     for path in NOTEBOOKS:
-        written += "\n".join(cell.source for cell in nbformat.read(path, 4).cells)
-    words = {socket.gethostname(), getpass.getuser()}  # some are words of ours, such as root
-    return places - {"/"} | {word for word in words if word not in written}
+        texts += [cell.source for cell in nbformat.read(path, 4).cells]
+    return texts
 
 
 def names_found(text, names):
     return [name for name in sorted(names) if re.search(rf"{re.escape(name)}(?![\w.-])", text)]
 
 
-def learner_faults(notebook):
-    faults = [f"{cell.id}: a solution" for cell in notebook.cells if "solution" in tags(cell)]
+def learner_faults(notebook, source):
+    """Compare a learner's notebook with its source."""
+    expected = [cell for cell in source.cells if not is_solution(cell)]
+    faults = _differences(notebook.cells, expected)
     for cell in notebook.cells:
+        if is_solution(cell):
+            faults.append(f"{cell.id}: a solution")
         if cell.cell_type == "markdown" and "solution" in cell.source.lower():
             faults.append(f"{cell.id}: speaks of a solution that is not there")
     for cell in code_cells(notebook):
         if cell.outputs or cell.execution_count is not None:
             faults.append(f"{cell.id}: executed")
-    return faults + [f"{cell.id}: folded" for cell in notebook.cells if "jupyter" in cell.metadata]
+    return faults
 
 
-def instructor_faults(notebook):
-    faults = [f"{cell.id}: folded" for cell in notebook.cells if "jupyter" in cell.metadata]
+def instructor_faults(notebook, source):
+    """Compare the instructor's notebook with its source."""
+    cells = list(notebook.cells)
+    faults = []
+    if cells[1].cell_type == "markdown" and cells[1].source.startswith(NOTE_TITLE):
+        del cells[1]
+    else:
+        faults.append("no note after the title")
+    faults += _differences(cells, source.cells)
+    source_outputs = {cell.id: cell.outputs for cell in code_cells(source)}
     for cell in code_cells(notebook):
         if cell.execution_count is None:
             faults.append(f"{cell.id}: not executed")
-    if not notebook.cells[1].source.startswith("**For the teacher**"):
-        faults.append("no note after the title")
+        if len(cell.outputs) != len(source_outputs.get(cell.id, [])):
+            faults.append(f"{cell.id}: other outputs than in the source")
+        if is_solution(cell) and not printed(cell).startswith("Right. "):
+            faults.append(f"{cell.id}: a solution that is not right")
+    return faults
+
+
+def _differences(cells, expected):
+    """Compare cells one by one: number and order, types, sources and tags; and none is folded."""
+    faults = [f"{cell.id}: folded" for cell in cells if "jupyter" in cell.metadata]
+    ids = [cell.id for cell in cells]
+    expected_ids = [cell.id for cell in expected]
+    if ids != expected_ids:
+        different = set(ids) ^ set(expected_ids)
+        return [*faults, f"other cells, or another order: {sorted(different)}"]
+    for cell, original in zip(cells, expected, strict=True):
+        if cell.cell_type != original.cell_type:
+            faults.append(f"{cell.id}: another type of cell")
+        if cell.source != original.source:
+            faults.append(f"{cell.id}: another source")
+        if tags(cell) != tags(original):
+            faults.append(f"{cell.id}: other tags")
     return faults
