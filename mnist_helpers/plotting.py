@@ -146,6 +146,7 @@ def plot_digits(images, titles=None, *, n_cols=3):
         raise ValueError(f"{len(images)} images need as many `titles`; received {len(titles)}.")
 
     n_rows = math.ceil(len(images) / n_cols)
+    # Inches for each image; a title needs a little more.
     width = 1.5
     height = 1.5
     if titles is not None:
@@ -357,6 +358,7 @@ def plot_network(model, ax=None):
     for x, layer in enumerate(model.layers, start=1):
         ends = _draw_layer(ax, x, layer, ends)
 
+    # Room on the left for the names of the three lines, and below for the captions.
     row_names = "layer\noutput\nparameters"
     ax.text(-0.6, CAPTION_Y, row_names, ha="right", va="top", fontsize=CAPTION_FONT_SIZE)
     ax.set(xlim=(-1.5, n_columns - 0.4), ylim=(-1.62, 1.05), aspect="equal")
@@ -478,6 +480,7 @@ def plot_probabilities(probabilities, label=None, ax=None):
         else:
             bar_labels.append("")
     ax.bar_label(bars, bar_labels, fontsize=8)
+    # Room above a bar of height 1 for its number.
     ax.set(xlabel="digit", ylabel="probability", xticks=digits, ylim=(0, 1.08))
     return ax
 
@@ -565,6 +568,7 @@ def _draw_output(ax, x, shape, dropout_rate=0.0):
 def _draw_maps(ax, x, shape):
     height, _, channels = shape
     side = SMALLEST_MAP + MAP_GROWTH * height / IMAGE_SIDE
+    # More maps than these would only be a thicker stack.
     n_maps = min(channels, MOST_MAPS)
     for i in range(n_maps):
         # Each map lies in front of the one before, a little to the right and below.

@@ -19,8 +19,7 @@ def clean_figures():
     plt.close("all")
 
 
-RNG = np.random.default_rng(0)
-DIGITS = RNG.integers(0, 256, (7, 28, 28), dtype="uint8")
+DIGITS = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype="uint8")
 
 
 def texts(ax):
@@ -63,10 +62,19 @@ def test_titles_must_be_as_many_as_images():
 
 def test_each_pixel_has_its_number():
     ax = plotting.plot_pixels(DIGITS[0])
-    assert texts(ax) == [str(value) for value in DIGITS[0].ravel()]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("column", "row")
-    bright = ax.texts[int(DIGITS[0].argmax())]
-    assert bright.get_color() == "black"
+    assert texts(ax) == [str(gray_level) for gray_level in DIGITS[0].ravel()]
+    assert ax.get_xlabel() == "column"
+    assert ax.get_ylabel() == "row"
+
+
+def test_the_number_on_a_pixel_can_be_read_on_its_gray():
+    image = np.zeros((28, 28), dtype="uint8")
+    image[0, 1] = 1
+    image[0, 2] = 127
+    image[0, 3] = 128
+    ax = plotting.plot_pixels(image)
+    colors = [text.get_color() for text in ax.texts[:4]]
+    assert colors == ["0.45", "white", "white", "black"]
 
 
 def test_the_histogram_counts_every_pixel():
@@ -92,19 +100,22 @@ HISTORY = {
 
 def test_curves_are_drawn_by_epoch_and_named():
     accuracy, loss = plotting.plot_history(HISTORY)
-    assert (accuracy.get_ylabel(), loss.get_ylabel()) == ("accuracy", "loss")
+    assert accuracy.get_ylabel() == "accuracy"
+    assert loss.get_ylabel() == "loss"
     training, validation = loss.lines
     assert training.get_xdata().tolist() == [1, 2, 3]
     assert list(training.get_ydata()) == HISTORY["loss"]
     assert list(validation.get_ydata()) == HISTORY["val_loss"]
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
-    assert training.get_linestyle() != validation.get_linestyle()  # told apart without color
+    # Told apart without color.
+    assert training.get_linestyle() != validation.get_linestyle()
 
 
 def test_curves_without_validation():
-    alone = {name: HISTORY[name] for name in ("accuracy", "loss")}
-    assert [len(ax.lines) for ax in plotting.plot_history(alone)] == [1, 1]
-    assert "validation" not in plotting.history_in_words(alone)
+    training_only = {"accuracy": HISTORY["accuracy"], "loss": HISTORY["loss"]}
+    axes = plotting.plot_history(training_only)
+    assert [len(ax.lines) for ax in axes] == [1, 1]
+    assert "validation" not in plotting.history_in_words(training_only)
 
 
 def test_the_words_for_the_curves_carry_the_numbers():
@@ -121,7 +132,8 @@ def test_the_diagram_names_every_layer_with_shape_and_parameters():
     assert "MaxPool\n5×5×15\n–" in words
     assert "Dropout\n5×5×15\nrate 0.2" in words
     assert "Dense\n128\n48,128" in words
-    assert len(words) == 11  # the input, nine layers, and the names of the three lines
+    # The input, nine layers, and the names of the three lines.
+    assert len(words) == 11
     assert ax.get_title() == "CNN: 59,933 parameters"
 
 
@@ -129,8 +141,14 @@ def test_the_diagram_of_the_dense_network():
     ax = plotting.plot_network(models.build_mlp([32, 16], 0.5))
     assert "Dense\n32\n25,120" in texts(ax)
     assert "Dropout\n16\nrate 0.5" in texts(ax)
-    hollow = [(c.get_facecolors()[:, :3] == 1).all(axis=1).sum() for c in ax.collections]
-    assert hollow == [0, 0, 5, 0, 5, 0]  # half of the ten circles drawn for each dropout
+    n_open = []
+    for circles in ax.collections:
+        is_white = (circles.get_facecolors()[:, :3] == 1).all(axis=1)
+        n_open.append(is_white.sum())
+    # Half of the ten circles drawn for each dropout.
+    assert n_open == [0, 0, 5, 0, 5, 0]
+    # Lines go into the three dense layers only, 10 to 10 circles each.
+    assert len(ax.lines) == 300
 
 
 def test_predictions_are_titled_with_both_digits():
@@ -139,14 +157,24 @@ def test_predictions_are_titled_with_both_digits():
 
 
 def test_confusion_shows_every_count_and_no_nan_for_an_empty_row():
-    counts = confusion_matrix([1, 1, 1], [1, 1, 7], labels=range(10))
-    ax = plotting.plot_confusion(counts)
-    assert texts(ax)[11] == "2" and texts(ax)[17] == "1"
+    matrix = confusion_matrix([1, 1, 1], [1, 1, 7], labels=range(10))
+    ax = plotting.plot_confusion(matrix)
+    # Ten texts a row: 11 is the ones read as 1, 17 the ones read as 7.
+    assert texts(ax)[11] == "2"
+    assert texts(ax)[17] == "1"
+    assert ax.texts[17].get_color() == "white"
     shades = np.asarray(ax.images[0].get_array())
     assert np.isfinite(shades).all()
-    assert shades[1, 7] == shades.max() and shades[1, 1] == 0
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted digit", "true digit")
-    assert ax.texts[17].get_color() == "white"
+    assert shades[1, 7] == shades.max()
+    assert shades[1, 1] == 0
+    assert ax.get_xlabel() == "predicted digit"
+    assert ax.get_ylabel() == "true digit"
+
+
+def test_confusion_leaves_the_matrix_as_it_is():
+    matrix = np.full((10, 10), 3)
+    plotting.plot_confusion(matrix)
+    assert (matrix == 3).all()
 
 
 def test_probabilities_mark_the_true_digit_without_color():
@@ -156,9 +184,9 @@ def test_probabilities_mark_the_true_digit_without_color():
 
 
 def test_axes_given_are_the_axes_drawn_on():
-    mine = plt.subplots()[1]
-    assert plotting.plot_histogram(DIGITS[0], mine) is mine
-    assert plotting.plot_class_counts([1], mine) is mine
+    _, ax = plt.subplots()
+    assert plotting.plot_histogram(DIGITS[0], ax) is ax
+    assert plotting.plot_class_counts([1], ax) is ax
     assert len(plt.get_fignums()) == 1
 
 
@@ -166,13 +194,18 @@ ALT = "A histogram with one bar for each of sixteen ranges of gray levels."
 
 
 def test_a_shown_figure_carries_its_words(monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda *a, **kw: shown.append((a, kw)))
+    calls = []
+
+    def record_call(data, **options):
+        calls.append((data, options))
+
+    monkeypatch.setattr("IPython.display.display", record_call)
     plotting.show(plotting.plot_histogram(DIGITS[0]), ALT)
-    ((data,), options) = shown[0]
+    assert len(calls) == 1
+    data, options = calls[0]
     assert data["text/plain"] == ALT
-    assert options["metadata"]["image/png"]["alt"] == ALT
     assert data["image/png"].startswith(b"\x89PNG")
+    assert options["metadata"]["image/png"]["alt"] == ALT
     assert plt.get_fignums() == []
 
 
