@@ -127,7 +127,7 @@ def main():
     for _ in run_side_by_side(train, runs):
         pass
 
-    # One after the other, from the files: so a stopped benchmark goes on where it was.
+    # From the files, because other processes trained the networks.
     rows = []
     test_readings = []
     test_seconds = 0.0

@@ -126,7 +126,7 @@ MLP_FAST = {
 
 # --- the accurate network -----------------------------------------------------------------------
 
-# Less than `RandomWarp` does by itself: its defaults are made to be seen.
+# Less than the defaults of `RandomWarp`, which notebook 06 shows in a figure.
 WARP = {"rotation": 7, "shear": 0.07, "zoom": 0.07, "translation": 1, "elastic": 0.4}
 ERASING = {
     "factor": (0.5, 0.5),
