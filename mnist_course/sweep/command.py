@@ -39,7 +39,7 @@ def sweep_command(options):
     cluster = _prepare_cluster(options)
     output = Path(options.output or plan.default_output)
     if options.dry_run:
-        _list_runs(plan, cluster if options.scheduler else None, output)
+        _print_runs(plan, cluster if options.scheduler else None, output)
         return 0
     results = run_plan(
         plan,
@@ -102,7 +102,7 @@ def _prepare_cluster(options):
     )
 
 
-def _list_runs(plan, cluster, output):
+def _print_runs(plan, cluster, output):
     """Print a line for each run. Without a cluster, this process stands for all workers."""
     if cluster is None:
         environment = describe_environment(plan.data)
@@ -114,13 +114,13 @@ def _list_runs(plan, cluster, output):
     runs = plan.list_runs(environment)
     finished = read_results(output)
     text = environment["dataset"]["text"]
-    print(f"{_count(len(runs), 'run')} of {plan.name} on {text}, into {output}:")
+    n_runs = _count(len(runs), "run")
+    print(f"{n_runs} of {plan.name} on {text}, into {output}:")
     for run, parameters in runs.items():
-        changed = {}
-        for name, value in parameters.items():
-            if value != plan.defaults[name]:
-                changed[name] = value
-        print(f"{run}  {_state(finished.get(run)):6}  {_format_parameters(changed)}")
+        state = _state(finished.get(run))
+        changed = plan.changed_parameters(parameters)
+        # "failed" is the longest state.
+        print(f"{run}  {state:6}  {_format_parameters(changed)}")
 
 
 def _state(result):
@@ -146,9 +146,11 @@ def _report(results, output):
 
 def _print_table(table):
     """Print the head and the first rows of a table, its columns aligned."""
-    widths = [max(len(text) for text in column) for column in zip(*table, strict=True)]
+    columns = zip(*table, strict=True)
+    widths = [max(len(text) for text in column) for column in columns]
     for row in table[: 1 + _MAX_SETTINGS]:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        # Without the spaces that fill up the last column.
         print("  ".join(cells).rstrip())
     n_more = len(table) - 1 - _MAX_SETTINGS
     if n_more > 0:
@@ -156,6 +158,7 @@ def _print_table(table):
 
 
 def _describe_failure(result, varied):
+    """Say which run failed, by the parameters that differ between runs, and where and why."""
     words = [f"FAILED {result['run']}"]
     if varied:
         values = {name: result["parameters"].get(name) for name in varied}

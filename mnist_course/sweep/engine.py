@@ -104,7 +104,7 @@ def _run_all(client, plan, runs, settings, bar):
             # When all workers are gone for a while, one run waits for the next worker.
             n_free = max(1, 2 * n_threads) - len(running)
             for run in itertools.islice(waiting, max(0, n_free)):
-                values = {**_changed_parameters(plan, runs[run]), **places}
+                values = {**plan.changed_parameters(runs[run]), **places}
                 # Not pure: Dask would take two runs with the same arguments for one.
                 future = client.submit(
                     run_notebook, plan.name, text, values, **settings, pure=False
@@ -129,11 +129,6 @@ def _choose_places(plan, dataset_name):
         # The worker puts a temporary folder here.
         places["results_dir"] = ""
     return places
-
-
-def _changed_parameters(plan, parameters):
-    """Return the parameters that do not have the notebook's default."""
-    return {name: value for name, value in parameters.items() if value != plan.defaults[name]}
 
 
 def _take_outcome(future):

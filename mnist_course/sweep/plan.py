@@ -44,6 +44,14 @@ class Plan:
         """The folder for the results when the user names none."""
         return Path("results", "sweep", self.name)
 
+    def changed_parameters(self, parameters):
+        """Return those of a run's parameters that do not have the notebook's default."""
+        changed = {}
+        for name, value in parameters.items():
+            if value != self.defaults[name]:
+                changed[name] = value
+        return changed
+
     def count_runs(self):
         """Count the runs, without listing them."""
         return count_runs(self.grids)
