@@ -19,7 +19,8 @@ import psutil
 from table import write_table
 
 from mnist_course import doctor
-from mnist_course.run import find_notebooks, run_notebooks
+from mnist_course.notebooks import find_notebooks
+from mnist_course.run import run_notebooks
 from mnist_helpers.tables import load_table
 
 DATASETS = {"MNIST": "mnist", "bundled digits": "digits"}  # and what `data` calls them

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from table import write_table
 
-from mnist_course.run import find_notebooks, read_notebook, run_copy
+from mnist_course.notebooks import find_notebooks, read_notebook
+from mnist_course.run import run_copy
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import load_model
 

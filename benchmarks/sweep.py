@@ -29,7 +29,7 @@ import nbformat
 import papermill
 import psutil
 
-from mnist_course.run import read_notebook
+from mnist_course.notebooks import read_notebook
 from mnist_course.sweep import engine, local_cluster, sweep
 from mnist_course.sweep.worker import THREAD_VARIABLES
 

@@ -1,6 +1,3 @@
-from collections import Counter
-
-import numpy as np
 import pytest
 
 from mnist_helpers import tables
@@ -51,49 +48,3 @@ def test_rows_are_grouped_by_several_columns():
         ("x", 1): [rows[1]],
         ("y", 2): [rows[2]],
     }
-
-
-# --- what was measured -------------------------------------------------------------------------
-
-
-def test_the_baselines_are_complete():
-    rows = tables.load_table("baselines")
-    runs = set()
-    for row in rows:
-        runs.add((row["network"], row["validation_fraction"], row["seed"]))
-        assert 0.97 < row["test_accuracy"] < 1
-        assert isinstance(row["keras"], str)
-    expected = set()
-    for network in ("mlp", "cnn"):
-        for fraction in (0.1, 0.0):
-            expected |= {(network, fraction, seed) for seed in range(1, 6)}
-    assert runs == expected
-    assert len(rows) == len(expected)
-
-
-def design_of(row):
-    """Return the design of a network as something that can be counted."""
-    return tuple(str(row[column]) for column in DESIGN_COLUMNS)
-
-
-def test_the_measured_designs_have_five_seeds_each():
-    rows = tables.load_table("architectures")
-    runs = Counter((row["evaluate_on"], design_of(row)) for row in rows)
-    # Ten designs on the held-out digits, and the best of them on the test digits.
-    assert sorted(runs.values()) == [5] * 11
-    for row in rows:
-        assert row["seed"] in range(1, 6)
-        assert isinstance(row["conv_filters"], list)
-
-
-def test_only_the_best_design_on_held_out_digits_was_tested():
-    val_accuracies = {}
-    tested = set()
-    for row in tables.load_table("architectures"):
-        val_accuracies.setdefault(design_of(row), []).append(row["val_accuracy"])
-        is_test = row["evaluate_on"] == "test"
-        assert isinstance(row["test_accuracy"], float) == is_test
-        if is_test:
-            tested.add(design_of(row))
-    best = max(val_accuracies, key=lambda design: np.mean(val_accuracies[design]))
-    assert tested == {best}

@@ -150,7 +150,7 @@ def find_circles(graph):
 
 
 def direction_faults(files):
-    """Say which modules import against the one direction: notebooks -> helpers, course -> helpers."""
+    """Say which modules import in a circle, or from mnist_helpers back to mnist_course."""
     graph = import_graph(files)
     faults = find_circles(graph)
     for module, imported in graph.items():
