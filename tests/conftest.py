@@ -1,9 +1,7 @@
-"""What tests in several folders are given: browsers, a JupyterLab, a sweep's stub and cluster."""
+"""What tests in several folders are given: real MNIST, a browser, a JupyterLab."""
 
 import pytest
-from distributed.security import Security
 from support.project import ROOT
-from support.sweep_stub import Cluster, write_stub
 
 from mnist_course.handout import write_learner
 from mnist_helpers.data import load_mnist
@@ -37,21 +35,3 @@ def lab(browser, tmp_path_factory):
     write_learner(ROOT / "notebooks", folder / "work")
     with learners_lab(folder) as lab:
         yield lab
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Return a folder with stub.ipynb, and a certificate for a Dask cluster."""
-    write_stub(tmp_path)
-    security = Security.temporary()
-    (tmp_path / "cert.pem").write_text(security.tls_scheduler_cert)
-    (tmp_path / "key.pem").write_text(security.tls_scheduler_key)
-    return tmp_path
-
-
-@pytest.fixture
-def cluster(folder):
-    """Return what starts a Dask cluster's processes; they end with the test."""
-    cluster = Cluster(folder)
-    yield cluster
-    cluster.end()

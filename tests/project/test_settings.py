@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from support.project import ROOT
+from support.tools import lacking
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DEPENDENCIES = PYPROJECT["project"]["dependencies"]
@@ -132,7 +133,7 @@ def tracked_files():
         check=False,
     )
     if listed.returncode:
-        pytest.skip("this is no git checkout: which files belong to the project is not known")
+        lacking("this is no git checkout: which files belong to the project is not known")
     found = {}
     for name in listed.stdout.splitlines():
         path = ROOT / name
