@@ -14,6 +14,7 @@ import string
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -23,6 +24,7 @@ from support.project import NOTEBOOKS, ROOT
 
 from mnist_course import kit as kit_module
 from mnist_course.kit import (
+    command,
     copy_project,
     download_wheels,
     fill_page,
@@ -162,6 +164,26 @@ def test_good_digits_are_put_into_place_and_never_overwritten(cache, tmp_path, t
         with pytest.raises(ValueError, match="kit.npz: not MNIST"):
             install_dataset(tmp_path / "kit.npz")
     assert (cache.read_text() if cache.exists() else None) == kept
+
+
+def test_the_command_installs_the_digits_and_builds_nothing(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(kit_module, "make_kit", lambda target: pytest.fail("it builds a kit"))
+    (tmp_path / "kit.npz").write_text("good")
+    assert command(SimpleNamespace(install_dataset=str(tmp_path / "kit.npz"))) == 0
+    assert cache.read_text() == "good"
+
+
+def test_the_command_builds_the_kit_in_dist(monkeypatch, capsys):
+    built = []
+
+    def build(target):
+        built.append(target)
+        return 1234
+
+    monkeypatch.setattr(kit_module, "make_kit", build)
+    assert command(SimpleNamespace(install_dataset=None)) == 0
+    assert built == [Path("dist/kit")]
+    assert capsys.readouterr().out.endswith("dist/kit/ has 1,234 MB: open its START-HERE.html\n")
 
 
 # --- the page ----------------------------------------------------------------------------------
@@ -558,8 +580,8 @@ def test_it_installs_and_the_doctor_is_content(installed, computer):
     doctor = python(computer, folder, "-m", "mnist_course", "doctor")
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert "MEND" not in doctor.stdout
-    command = computer.run(folder, ".venv/bin/mnist-course", "--help")
-    assert command.returncode == 0, command.stderr
+    by_name = computer.run(folder, ".venv/bin/mnist-course", "--help")
+    assert by_name.returncode == 0, by_name.stderr
     name = "MNIST" if has_mnist() else "bundled digits"
     assert re.search(rf"Digits: {name}: [\d,]+ training", doctor.stdout), doctor.stdout
     # Without bytecode it would start slowly.
