@@ -299,9 +299,9 @@ def test_the_scripts_for_posix_and_windows_do_the_same():
     windows = SCRIPTS["install.ps1"]
     assert pip_commands(posix) == pip_commands(windows)
     assert len(pip_commands(posix)) == 2
-    for command in pip_commands(posix):
-        assert "--no-index" in command
-        assert "--isolated" in command
+    for line in pip_commands(posix):
+        assert "--no-index" in line
+        assert "--isolated" in line
     for text in (posix, windows):
         steps = ["made-for.txt", "-m venv .venv", "pip install", "--install-dataset", "doctor"]
         places = [text.index(step) for step in steps]
