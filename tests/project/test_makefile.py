@@ -6,41 +6,23 @@ import shutil
 import subprocess
 
 import pytest
+from support.pretender import read_calls, write_pretender
 from support.project import ROOT
+from support.tools import lacking
 
-needs_make = pytest.mark.skipif(
-    not shutil.which("make") and os.environ.get("CI") != "true", reason="there is no make here"
-)
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-
-# It notes what it is asked, and makes environments whose Python is a copy of itself.
-# PIP tells how its pip ends: by itself, before it has installed anything, or in the midst.
-PRETENDER = """\
-#!/bin/sh
-case "$*" in
-  *version_info*) echo "${VERSION:-3.12}"; exit ;;
-  *ensurepip*) exit ${NO_VENV:-0} ;;
-esac
-echo "$*" >> calls
-case "$*" in
-  "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python; exit ${VENV_FAILS:-0} ;;
-  "-m pip install "*)
-    case "${PIP:-well}" in offline) echo "ERROR: no network"; exit 1 ;; esac
-    echo "Installing collected packages: a, b"
-    case "${PIP:-well}" in killed) kill -9 $PPID; esac ;;
-esac
-"""
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder, with a space in its name, that holds what make needs."""
+    if not shutil.which("make"):
+        lacking("there is no make here")
     folder = tmp_path / "a folder"
     (folder / "notebooks").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy2(ROOT / name, folder)
-    (folder / "python").write_text(PRETENDER, encoding="utf-8")
-    (folder / "python").chmod(0o755)
+    write_pretender(folder / "python", version="3.12")
     return folder
 
 
@@ -56,17 +38,9 @@ def make(folder, *arguments, python="./python", **settings):
     )
 
 
-def calls(folder):
-    """Return, in short, what the pretending Python was asked since the last time."""
-    asked = (folder / "calls").read_text().splitlines() if (folder / "calls").exists() else []
-    (folder / "calls").unlink(missing_ok=True)
-    return [re.sub(r"^-m |pip install .*(-r|-e) ", r"", line) for line in asked]
-
-
 FIRST = ["venv .venv", "requirements.lock", ".", "mnist_course run"]
 
 
-@needs_make
 def test_make_help_lists_every_target(folder):
     targets = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
     phony = set(re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[1].split())
@@ -77,7 +51,6 @@ def test_make_help_lists_every_target(folder):
     assert all(len(line.split()) > 4 for line in shown.stdout.splitlines())
 
 
-@needs_make
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -100,46 +73,43 @@ def test_a_python_that_will_not_do_gets_one_clear_sentence(folder, settings, wor
     assert make(folder, "run").returncode == 0
 
 
-@needs_make
 def test_the_environment_is_made_once_and_again_when_it_must(folder):
     assert make(folder, "run").returncode == 0
-    assert calls(folder) == FIRST
+    assert read_calls(folder) == FIRST
     make(folder, "run")
-    assert calls(folder) == ["mnist_course run"]
+    assert read_calls(folder) == ["mnist_course run"]
 
     make(folder, ".venv/ready-dev")
-    assert calls(folder) == ["requirements-dev.lock", "."]
+    assert read_calls(folder) == ["requirements-dev.lock", "."]
     make(folder, "run", ".venv/ready-dev")  # what the tests need satisfies the notebooks
-    assert calls(folder) == ["mnist_course run"]
+    assert read_calls(folder) == ["mnist_course run"]
 
     later = (folder / ".venv/ready").stat().st_mtime + 10
     os.utime(folder / "requirements.lock", (later, later))
     make(folder, "run")
-    assert calls(folder) == FIRST[1:]
+    assert read_calls(folder) == FIRST[1:]
 
     moved = folder.rename(folder.with_name("elsewhere"))
     make(moved, "run")
-    assert calls(moved) == FIRST
+    assert read_calls(moved) == FIRST
     (moved / ".venv/bin/python").unlink()
     make(moved, "run")
-    assert calls(moved) == FIRST
+    assert read_calls(moved) == FIRST
 
 
-@needs_make
 def test_an_installation_that_was_stopped_is_done_again(folder):
     run = make(folder, "run", PIP="offline")
     assert run.returncode != 0 and "ERROR: no network" in run.stderr
-    assert calls(folder) == FIRST[:2]
+    assert read_calls(folder) == FIRST[:2]
     make(folder, "run")  # nothing was installed yet, so what is there will do
-    assert calls(folder) == FIRST[1:]
+    assert read_calls(folder) == FIRST[1:]
 
     assert make(folder, ".venv/ready-dev", PIP="killed").returncode != 0
-    assert calls(folder) == ["requirements-dev.lock"]
+    assert read_calls(folder) == ["requirements-dev.lock"]
     make(folder, ".venv/ready-dev")  # half a package may be there
-    assert calls(folder) == ["venv .venv", "requirements-dev.lock", "."]
+    assert read_calls(folder) == ["venv .venv", "requirements-dev.lock", "."]
 
 
-@needs_make
 def test_working_copies_are_never_overwritten(folder):
     tracked, work = folder / "notebooks", folder / "work"
     (tracked / "01 a.ipynb").write_text("new")
