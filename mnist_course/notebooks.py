@@ -204,7 +204,7 @@ def _replace_places(value, names):
         return replaced
     if isinstance(value, str):
         for place, name in names.items():
-            # "/home/ann" is not to be found in "/home/anna".
+            # One folder's name may begin another's: "ann" is not to be found in "anna".
             value = re.sub(rf"{re.escape(place)}(?![\w.-])", name, value)
     return value
 

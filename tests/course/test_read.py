@@ -76,6 +76,7 @@ def test_only_so_many_pictures_are_explained(pictures, capsys):
     assert "at most 30 pictures; received 31" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_says_nothing_on_stderr_in_a_process_of_its_own(pictures):
     command = [sys.executable, "-m", "mnist_course", "read", "seven.png"]
     done = subprocess.run(command, cwd=pictures, capture_output=True, text=True)

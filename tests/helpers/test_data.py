@@ -976,6 +976,7 @@ def test_the_bundled_digits_look_like_mnists():
     assert heights.max() <= 20
 
 
+@pytest.mark.slow
 def test_in_a_notebook_the_warning_stands_alone():
     cell = nbformat.v4.new_code_cell("from mnist_helpers.data import load_mnist; load_mnist();")
     notebook = nbformat.v4.new_notebook(cells=[cell])

@@ -85,6 +85,7 @@ def training_in_notebook():
     return notebook.cells[0].outputs, client.updates
 
 
+@pytest.mark.slow
 def test_in_a_notebook_one_line_and_one_figure_stay(training_in_notebook):
     outputs, _ = training_in_notebook
     line, figure = outputs
@@ -95,6 +96,7 @@ def test_in_a_notebook_one_line_and_one_figure_stay(training_in_notebook):
     assert len(str(outputs)) < 100_000
 
 
+@pytest.mark.slow
 def test_while_it_runs_there_is_a_bar_with_the_seconds_left(training_in_notebook):
     _, updates = training_in_notebook
     bars = [data["text/html"] for data in updates if "text/html" in data]
@@ -104,6 +106,7 @@ def test_while_it_runs_there_is_a_bar_with_the_seconds_left(training_in_notebook
         assert re.search(r"epoch \d of 4, about \d+ s left", bar)
 
 
+@pytest.mark.slow
 def test_the_figure_is_updated_in_place(training_in_notebook):
     _, updates = training_in_notebook
     figures = [data for data in updates if "image/png" in data]

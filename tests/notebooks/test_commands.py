@@ -14,6 +14,8 @@ from support.project import ROOT
 
 from mnist_helpers.record import read_record
 
+pytestmark = pytest.mark.slow
+
 # One transparent pixel.
 PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5E"
