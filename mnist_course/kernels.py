@@ -3,6 +3,7 @@
 Importing this module takes a second, for papermill: `mnist_course.run` waits until it needs it.
 """
 
+import contextvars
 import logging
 import os
 import tempfile
@@ -120,8 +121,16 @@ def execute_notebook(notebook, copy, parameters, *, folder, environment, deadlin
             # Two kernels that start at once may be given the same port; of sockets, never.
             if attempt == 0 and _can_use_sockets(private_folder):
                 connection = _private_sockets(private_folder)
-            complaint = _try_to_execute(
-                copy, parameters, private_folder, connection=connection, **options
+            # jupyter_core keeps its event loop in a context variable. A thread of Dask's begins
+            # with a copy of another thread's variables, whose loop may be running just now.
+            context = contextvars.Context()
+            complaint = context.run(
+                _try_to_execute,
+                copy,
+                parameters,
+                private_folder,
+                connection=connection,
+                **options,
             )
         if complaint is None:
             return
