@@ -10,6 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from support.handouts import (
     code_cells,
+    dependence_faults,
     instructor_faults,
     is_solution,
     learner_faults,
@@ -45,6 +46,12 @@ VARIABLES = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
 }
+EXECUTED = [
+    "00_start_here",
+    "02_convolutional_network",
+    "05_your_own_digits",
+]
+SOLVE = new_code_cell("n = 1", id="solved", metadata={"tags": ["solution"]})
 FOLDED = {"source_hidden": True, "outputs_hidden": True}
 GUIDE = """\
 # Teach this
@@ -349,8 +356,35 @@ def test_nothing_in_the_real_hand_outs_names_this_machine(handouts):
         assert names_found(path.read_text("utf-8"), names) == [], path.name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
+def test_without_its_solutions_a_notebook_lacks_nothing(name):
+    assert dependence_faults(nbformat.read(SOURCE / f"{name}.ipynb", 4)) == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "complaint"),
+    [
+        ([SOLVE, new_code_cell("n + 1", id="later")], "later: needs n, which solved made"),
+        ([SOLVE, new_code_cell("def f():\n    return n", id="later")], "later: needs n"),
+        ([new_code_cell("n = 0"), SOLVE, new_code_cell("n", id="later")], "later: needs n"),
+    ],
+)
+def test_a_cell_that_needs_a_solution_is_seen(cells, complaint):
+    assert complaint in "\n".join(dependence_faults(new_notebook(cells=cells)))
+
+
+def test_a_cell_that_needs_no_solution_is_let_be():
+    exercise = new_code_cell("n", metadata={"tags": ["exercise"]})
+    again = new_code_cell("n = 2")
+    notebook = new_notebook(cells=[SOLVE, exercise, again, new_code_cell("n + m")])
+    assert dependence_faults(notebook) == []
+
+
+# nbval executes the others with the same cells, and none of these needs a solution, as is proved
+# above. On the bundled digits papermill runs 01 (tests/notebooks/test_commands.py), and
+# `make test-backends` all.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXECUTED)
 def test_a_learners_notebook_runs_to_its_end(handouts, tmp_path, name):
     path = tmp_path / f"{name}.ipynb"
     shutil.copyfile(handouts / "learner" / path.name, path)

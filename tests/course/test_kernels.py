@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
+from jupyter_core.utils import ensure_event_loop
 from support.notebooks import code, output_text, record_cell, write
 
 from mnist_course.notebooks import read_notebook
@@ -69,6 +71,18 @@ def test_a_kernel_that_does_not_start_is_tried_three_times(tmp_path, failures, e
     outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert outcome["error"] == error
     assert starts.read_text() == "..."
+
+
+def test_an_event_loop_that_runs_in_another_thread_is_left_alone(tmp_path):
+    # A thread of Dask's begins with a copy of the context in which such a loop is kept.
+    loop = ensure_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        assert run(tmp_path)["error"] is None
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
 
 
 @pytest.mark.parametrize("timeout", [0.001, 3], ids=["before the first cell", "in a cell"])

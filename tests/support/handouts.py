@@ -3,6 +3,7 @@
 Each check returns its complaints.
 """
 
+import ast
 import getpass
 import re
 import socket
@@ -75,6 +76,41 @@ def learner_faults(notebook, source):
         if cell.outputs or cell.execution_count is not None:
             faults.append(f"{cell.id}: executed")
     return faults
+
+
+def dependence_faults(source):
+    """Say which cells need what only a solution has made: without solutions they would stop."""
+    faults = []
+    made_in_solutions = {}
+    for cell in code_cells(source):
+        stored, loaded = _names(cell)
+        if is_solution(cell):
+            for name in stored:
+                made_in_solutions[name] = cell.id
+            continue
+        # An exercise is where the learner makes these things; what it leaves undone, it may use.
+        if "exercise" not in tags(cell):
+            for name in sorted(loaded & set(made_in_solutions)):
+                faults.append(f"{cell.id}: needs {name}, which {made_in_solutions[name]} made")
+        for name in stored:
+            made_in_solutions.pop(name, None)
+    return faults
+
+
+def _names(cell):
+    """Return the names that a cell makes, and those that it uses."""
+    stored = set()
+    loaded = set()
+    for node in ast.walk(ast.parse(cell.source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            loaded.add(node.id)
+        elif isinstance(node, ast.Name):
+            stored.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            stored.add(node.name)
+        elif isinstance(node, ast.alias):
+            stored.add((node.asname or node.name).split(".")[0])
+    return stored, loaded
 
 
 def instructor_faults(notebook, source):
