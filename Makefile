@@ -23,9 +23,11 @@ lab: .venv/ready work  ## open your own copies of the notebooks, in work/, in Ju
 	@PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/python -m jupyterlab \
 	  --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$$PWD/work" $(ARGS)
 
-# Test files are shared out to as many processes as there are cores, four at most: a notebook's kernel
-# takes 1.5 GB. A file stays whole, since a notebook's cells must run in their order.
-PARALLEL = -n logical --maxprocesses 4 --dist loadfile
+# Test files are shared out to one process more than there are cores, since many tests wait for a
+# process of theirs; five at most, since a notebook's kernel takes 1.5 GB. A file stays whole: the
+# cells of a notebook must run in their order. Notebooks take longest and come first.
+JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; [ "$$cores" -lt 4 ] && expr $$cores + 1 || echo 5)
+PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # pytest runs even when ruff complains, so that its closing lines are the last thing printed.
 test: .venv/ready-dev  ## check the style, then run all tests and all notebooks (ARGS=FILE: that one)

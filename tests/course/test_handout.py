@@ -46,11 +46,7 @@ VARIABLES = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
 }
-EXECUTED = [
-    "00_start_here",
-    "02_convolutional_network",
-    "05_your_own_digits",
-]
+EXECUTED = ["02_convolutional_network", "05_your_own_digits"]
 SOLVE = new_code_cell("n = 1", id="solved", metadata={"tags": ["solution"]})
 FOLDED = {"source_hidden": True, "outputs_hidden": True}
 GUIDE = """\
@@ -381,8 +377,8 @@ def test_a_cell_that_needs_no_solution_is_let_be():
 
 
 # nbval executes the others with the same cells, and none of these needs a solution, as is proved
-# above. On the bundled digits papermill runs 01 (tests/notebooks/test_commands.py), and
-# `make test-backends` all.
+# above. tests/notebooks/test_commands.py runs 00, and 01 on the bundled digits; `make
+# test-backends` runs all on them.
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXECUTED)
 def test_a_learners_notebook_runs_to_its_end(handouts, tmp_path, name):
