@@ -160,7 +160,9 @@ class LivePlot(keras.callbacks.Callback):
 
     Examples
     --------
-    >>> model.fit(x, y, verbose=0, callbacks=[LivePlot()])  # doctest: +SKIP
+    An example that runs would train; this is how it is handed over::
+
+        model.fit(x, y, verbose=0, callbacks=[LivePlot()])
     """
 
     def on_train_begin(self, logs=None):
