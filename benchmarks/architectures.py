@@ -6,7 +6,7 @@ trains each over five seeds at the article's five epochs on real MNIST and judge
 held-out digits; then the best of them, and no other, over the same seeds by the test digits:
 55 runs, some half an hour on two cores. It is the same as
 
-    python -m mnist_course sweep 02_convolutional_network --params benchmarks/architectures.yaml \
+    .venv/bin/mnist-course sweep 02_convolutional_network --params benchmarks/architectures.yaml \
         --set seed=1:6 --set evaluate_on=validation --set data=mnist --output results/architectures
 
 and once more with the best design. What is done is not done again.

@@ -1,4 +1,4 @@
-"""What `python -m mnist_course read` costs: makes mnist_helpers/measured/reading_cost.csv.
+"""What `mnist-course read` costs: makes mnist_helpers/measured/reading_cost.csv.
 
     python benchmarks/reading_cost.py
 
