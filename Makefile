@@ -91,7 +91,8 @@ reset:  ## start again with fresh notebooks in work/; the old folder is kept und
 	fi
 	@$(MAKE) --no-print-directory work
 
-COMPILE = .venv/bin/uv pip compile pyproject.toml --extra course --group build --universal \
+# pip refuses coverage[toml], which pytest-cov needs, when the lock pins plain coverage.
+COMPILE = .venv/bin/uv pip compile pyproject.toml --extra course --group build --universal --no-strip-extras \
   --python-version 3.11 --fork-strategy fewest --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet $(ARGS)
 

@@ -31,7 +31,7 @@ def lock_faults(lock):
     for line in lock.replace("\\\n", " ").splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        found = re.match(r"([\w.-]+)==([^\s;*]+)( ;|\s|$)", line)
+        found = re.match(r"([\w.-]+)(?:\[[\w,-]+\])?==([^\s;*]+)( ;|\s|$)", line)
         if not found:
             faults.append(f"{line[:40]!r} pins no version")
             continue
@@ -88,6 +88,8 @@ a==1.0 \\
     {HASH}
     # via b
 b-c==2.1 ; os_name == 'nt' \\
+    {HASH}
+e[toml]==3.0 \\
     {HASH}
 """
 
