@@ -228,6 +228,40 @@ def test_each_typical_mistake_gets_a_hint_of_its_own(name, capsys):
     assert not [hint for hint in hints if hint.startswith("Right") or len(hint) < 20]
 
 
+# One of the answers listed for these is no typical mistake: it gets the hint for all others.
+WITH_ANOTHER = {
+    "invert",
+    "count_sevens",
+    "average",
+    "count_parameters",
+    "crossentropy",
+    "conv_parameters",
+    "n_runs",
+    "paired_interval",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_no_typical_mistake_is_left_to_the_hint_for_all_others(name, monkeypatch, capsys):
+    # That hint holds what was received, so it differs from the other hints in any case.
+    compare = exercises._compare
+    others = []
+
+    def spy(received, expected, mistakes, otherwise, **options):
+        try:
+            compare(received, expected, mistakes, otherwise, **options)
+        except exercises._HintError as hint:
+            if str(hint) == otherwise:
+                others.append(wrong)
+            raise
+
+    monkeypatch.setattr(exercises, "_compare", spy)
+    for wrong in answers(WRONG, name):
+        reply(CHECKS[f"check_{name}"], wrong, capsys)
+    n_expected = 1 if name in WITH_ANOTHER else 0
+    assert len(others) == n_expected
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_every_right_way_is_accepted(name, capsys):
     for right in answers(RIGHT, name):

@@ -28,6 +28,7 @@ def find_complaints(notebook, name, text, listed=IGNORED_CELLS):
         *checks.check_ignored(notebook, name, listed),
         *checks.check_nothing_hidden(notebook),
         *checks.check_parameters(notebook),
+        *checks.check_paths(notebook),
         *checks.check_record(notebook),
         *checks.check_figures(notebook),
         *checks.check_privacy(notebook, text),
@@ -140,7 +141,8 @@ def stored_record_cell():
 
 def make_notebook():
     training = (
-        "history = model.fit(x_fit, y_fit, validation_data=validation)\n"
+        "x_fit, y_fit, validation = prepare(data, validation_fraction, seed)\n"
+        "history = model.fit(x_fit, y_fit, epochs=epochs, validation_data=validation)\n"
         "path = save_model(model, results_dir)\n"
         "print(history)"
     )
@@ -248,6 +250,14 @@ def change_a_parameter(notebook):
 
 def lose_a_parameter(notebook):
     change_parameters(notebook, "results_dir", "folder")
+
+
+def ignore_a_parameter(notebook):
+    find(notebook, "parameters").source += "\nwidth = 3  # nothing looks at it"
+
+
+def name_a_file_that_is_not_there(notebook):
+    notebook.cells[0].source += "\n`python benchmarks/no_such_file.py` makes it again."
 
 
 def lose_the_parameters(notebook):
@@ -383,6 +393,8 @@ def import_the_machinery_as_a_module(notebook):
         (compute_a_parameter, "not `name = literal"),
         (change_a_parameter, "are not the cell's"),
         (lose_a_parameter, "results_dir is missing"),
+        (ignore_a_parameter, "width is never used"),
+        (name_a_file_that_is_not_there, "there is no benchmarks/no_such_file.py"),
         (lose_the_parameters, "0 cells are tagged parameters"),
         (lose_the_record, "no record is stored"),
         (record_nothing, "does not call record_run"),

@@ -5,6 +5,7 @@ import re
 import statistics
 
 from mnist_helpers.record import read_record
+from support.project import ROOT
 
 # Short cells and some prose for each line are what makes these notebooks a lesson.
 MEDIAN_LINES = 5
@@ -66,6 +67,9 @@ SWEEPING_NOTEBOOK = "03_which_architecture"
 
 
 # --- reading a notebook ------------------------------------------------------------------------
+
+# A file of this project in prose, as `benchmarks/recipes.py`.
+PROJECT_PATH = re.compile(r"\b(?:benchmarks|mnist_helpers|mnist_course|notebooks|tests)/[\w./-]+\w")
 
 
 def tags(cell):
@@ -210,6 +214,26 @@ def check_parameters(notebook):
     for name, use in PARAMETER_USES.items():
         if use in code and name not in values:
             complaints.append(f"parameters: {name} is missing")
+    # The last cell records a parameter; that alone would change nothing.
+    used = set()
+    for cell in code_cells(notebook)[:-1]:
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.add(node.id)
+    for name in values:
+        if name not in used:
+            complaints.append(f"parameters: {name} is never used")
+    return complaints
+
+
+def check_paths(notebook):
+    """Name the files of this project that the prose speaks of and that are not there."""
+    complaints = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for path in PROJECT_PATH.findall(cell.source):
+                if not (ROOT / path).exists():
+                    complaints.append(f"{cell.id}: there is no {path}")
     return complaints
 
 
