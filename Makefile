@@ -43,7 +43,7 @@ test-fast: .venv/ready-dev  ## run the unit tests alone: no notebooks, no kernel
 	  tests mnist_helpers mnist_course $(ARGS)
 
 test-browser: .venv/ready-dev  ## test the pages and JupyterLab in a real Chromium
-	@.venv/bin/python -m pytest -m browser tests $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) -m browser tests $(ARGS)
 
 test-kit: .venv/ready-dev  ## build the kit, then install and use it with no network
 	@.venv/bin/python -m pytest -m kit tests $(ARGS)
@@ -54,7 +54,7 @@ test-cluster: .venv/ready-dev  ## test sweeps over hosts and disks of their own 
 test-backends: .venv/ready-dev  ## run tests and notebooks on JAX and PyTorch (BACKENDS=jax: on one)
 	@for backend in $(BACKENDS); do \
 	  $(MAKE) --no-print-directory --silent .venv-$$backend/ready && \
-	  KERAS_BACKEND=$$backend .venv-$$backend/bin/python -m pytest \
+	  KERAS_BACKEND=$$backend .venv-$$backend/bin/python -m pytest -n $(JOBS) --dist load \
 	    -m 'not root and not browser and not kit' $(or $(ARGS),tests) || exit 1; \
 	done
 
