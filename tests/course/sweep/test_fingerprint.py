@@ -123,7 +123,8 @@ def test_the_environment_is_what_the_lock_pins(keras_home):
     assert {"tensorflow", "keras", "numpy", "papermill", "distributed"} <= set(packages)
     assert not {"pytest", "nbval", "ruff"} & set(packages)
     lock = (ROOT / "requirements.lock").read_text()
-    locked = set(re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", lock))
+    # A name may be followed by extras, as in "coverage[toml]==7.1".
+    locked = set(re.findall(r"(?m)^([\w.-]+)(?:\[[^]]+\])?==([^\s;]+)", lock))
     assert set(packages.items()) <= locked
 
 
