@@ -1,5 +1,6 @@
 """The workers of a sweep: how many, who can reach them, and that they must be alike."""
 
+import contextlib
 import shutil
 import urllib.error
 import urllib.request
@@ -90,8 +91,13 @@ def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certifi
 
 def find_workers():
     """Return the processes of a local cluster's workers, however young they are."""
-    children = psutil.Process().children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    workers = []
+    for child in psutil.Process().children():
+        # A child that has just been killed is a zombie, or gone, and has no command line.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                workers.append(child)
+    return workers
 
 
 @pytest.mark.slow
