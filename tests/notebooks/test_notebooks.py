@@ -46,7 +46,8 @@ def test_the_notebook_keeps_to_the_rules(path):
     text = path.read_text("utf-8")
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
-    assert find_complaints(notebook, path.stem, text) == []
+    complaints = find_complaints(notebook, path.stem, text)
+    assert not complaints, "\n".join(complaints)
 
 
 def test_notebook_01_has_the_articles_cells():
@@ -134,7 +135,9 @@ def stored_record_cell():
             "mnist_helpers": "1.0",
         },
     }
-    cell = code("record_run(...)", "record", checks.IGNORE)
+    names = ["seed", "epochs", "validation_fraction"]
+    values = ", ".join(f"{name!r}: {name}" for name in names)
+    cell = code(f"record_run('made', parameters={{{values}}})", "record", checks.IGNORE)
     cell.outputs = [new_output("display_data", {MIME_TYPE: record})]
     return cell
 
@@ -155,6 +158,8 @@ def make_notebook():
         code("assert counts.sum() == 12_665", "check"),
         prose("## Train", 60),
         printing(training, "0.01\n", "train", checks.IGNORE),
+        prose("## The same in one piece", 20),
+        code("fit(data, validation_fraction, seed, epochs=epochs)", "complete-program"),
         drawing(SECOND_ALTERNATIVE, "curve"),
         solution_cell(),
         prose("## Record", 60),
@@ -254,6 +259,21 @@ def lose_a_parameter(notebook):
 
 def ignore_a_parameter(notebook):
     find(notebook, "parameters").source += "\nwidth = 3  # nothing looks at it"
+
+
+def use_a_parameter_in_the_program_alone(notebook):
+    find(notebook, "parameters").source += "\nwidth = 3  # only the program looks at it"
+    find(notebook, "complete-program").source += "\nbuild(width)"
+
+
+def forget_the_program(notebook):
+    program = find(notebook, "complete-program")
+    program.source = program.source.replace("epochs=epochs", "epochs=20")
+
+
+def forget_to_record_a_parameter(notebook):
+    record = find(notebook, "record")
+    record.source = record.source.replace("'epochs': epochs, ", "")
 
 
 def name_a_file_that_is_not_there(notebook):
@@ -391,7 +411,10 @@ def import_the_machinery_as_a_module(notebook):
         (hide_behind_a_tag, "raises-exception"),
         (write_a_tag_in_capitals, "NBVAL_SKIP"),
         (compute_a_parameter, "not `name = literal"),
-        (change_a_parameter, "are not the cell's"),
+        (change_a_parameter, "epochs: the parameters cell has 8 and the stored record 20"),
+        (use_a_parameter_in_the_program_alone, "width is never used"),
+        (forget_the_program, "complete-program: it does not use the parameter epochs"),
+        (forget_to_record_a_parameter, "epochs is not both in the parameters cell and"),
         (lose_a_parameter, "results_dir is missing"),
         (ignore_a_parameter, "width is never used"),
         (name_a_file_that_is_not_there, "there is no benchmarks/no_such_file.py"),

@@ -36,6 +36,9 @@ MACHINE_PATH = re.compile(r"/(?:home|root|Users|tmp)/[\w./-]*|[A-Z]:\\\\\w+")
 
 # Parameters that say where things are, not what is run; a record leaves them out.
 PLACES = {"data", "results_dir"}
+# What a complete program leaves out: it stores nothing, and ends as the article does, on the test
+# digits.
+NOT_IN_PROGRAMS = {"results_dir", "evaluate_on"}
 # A parameter, and the call of which it is an argument; without a call every notebook needs it.
 PARAMETER_USES = {
     "seed": "",
@@ -109,11 +112,13 @@ def read_parameters_cell(notebook):
     values = {}
     complaints = []
     for line in lines(cells[0]):
-        match = re.fullmatch(r"([a-z_]+) = ([^=#]+)  # ([^=#]+)", line)
+        match = re.fullmatch(r"([a-z][a-z0-9_]*) = ([^=#]+)  # ([^=#]+)", line)
         try:
             values[match[1]] = ast.literal_eval(match[2])
         except (TypeError, ValueError, SyntaxError):
-            complaints.append(f"parameters: not `name = literal  # meaning`: {line}")
+            complaints.append(
+                f"parameters: not `name = literal  # meaning` with no further = or #: {line}"
+            )
     return values, complaints
 
 
@@ -214,16 +219,28 @@ def check_parameters(notebook):
     for name, use in PARAMETER_USES.items():
         if use in code and name not in values:
             complaints.append(f"parameters: {name} is missing")
-    # The last cell records a parameter; that alone would change nothing.
-    used = set()
-    for cell in code_cells(notebook)[:-1]:
+    programs = tagged(notebook, "complete-program")
+    # The last cell records a parameter, and a batch does not execute the complete program: a
+    # parameter that only these use would be recorded and change nothing.
+    steps = [cell for cell in code_cells(notebook)[:-1] if cell not in programs]
+    used_in_steps = _names_read(steps)
+    used_in_programs = _names_read(programs)
+    for name in values:
+        if name not in used_in_steps:
+            complaints.append(f"parameters: {name} is never used, but perhaps in a program")
+        elif programs and name not in used_in_programs and name not in NOT_IN_PROGRAMS:
+            complaints.append(f"complete-program: it does not use the parameter {name}")
+    return complaints
+
+
+def _names_read(cells):
+    """Return the names of the variables that these cells read."""
+    names = set()
+    for cell in cells:
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                used.add(node.id)
-    for name in values:
-        if name not in used:
-            complaints.append(f"parameters: {name} is never used")
-    return complaints
+                names.add(node.id)
+    return names
 
 
 def check_paths(notebook):
@@ -241,17 +258,36 @@ def check_record(notebook):
     last_cell = code_cells(notebook)[-1]
     if "record_run(" not in last_cell.source:
         return ["the last code cell does not call record_run"]
-    record = read_record(notebook)
-    if record is None:
-        return ["no record is stored"]
-    complaints = []
-    if record["digits"]["name"] != "MNIST":
-        complaints.append(f"stored on {record['digits']['text']}, not on MNIST")
     values, _ = read_parameters_cell(notebook)
     expected = {name: value for name, value in values.items() if name not in PLACES}
-    if record["parameters"] != expected:
-        complaints.append(f"recorded parameters {record['parameters']} are not the cell's")
+    complaints = []
+    for name in sorted(set(expected) ^ _recorded_names(last_cell)):
+        complaints.append(f"{name} is not both in the parameters cell and in record_run's")
+    record = read_record(notebook)
+    if record is None:
+        return [*complaints, "no record is stored"]
+    if record["digits"]["name"] != "MNIST":
+        complaints.append(f"stored on {record['digits']['text']}, not on MNIST")
+    stored = record["parameters"]
+    for name in sorted(set(expected) | set(stored)):
+        default = expected.get(name, "nothing")
+        recorded = stored.get(name, "nothing")
+        if recorded != default:
+            complaints.append(
+                f"{name}: the parameters cell has {default!r} and the stored record {recorded!r}: "
+                "store the outputs again (make notebooks)"
+            )
     return complaints
+
+
+def _recorded_names(cell):
+    """Return the names in the dict that a cell gives to `record_run` as parameters."""
+    for node in ast.walk(ast.parse(cell.source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "record_run":
+            for keyword in node.keywords:
+                if keyword.arg == "parameters" and isinstance(keyword.value, ast.Dict):
+                    return {ast.literal_eval(key) for key in keyword.value.keys}
+    return set()
 
 
 # --- figures -----------------------------------------------------------------------------------
