@@ -220,7 +220,8 @@ def read_outcome(path):
     -------
     dict
         ``notebook``, its name; ``record``, or None; ``seconds``, None if the run was cut short;
-        ``cell``, the name of the last cell that ran, and ``error``, both None after a good run.
+        ``cell``, the name of the last cell that ran, and ``error``, both None after a good run;
+        and ``started``, False when the kernel did not start.
 
     Examples
     --------
@@ -244,6 +245,7 @@ def read_outcome(path):
         "seconds": run.get("seconds"),
         "cell": run.get("cell"),
         "error": run.get("error"),
+        "started": run.get("started"),
     }
 
 
