@@ -17,7 +17,7 @@ import papermill
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_core.utils import run_sync
+from jupyter_client.utils import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
@@ -272,8 +272,15 @@ def _kernel_environment(variables, private_folder):
     environment = dict(os.environ)
     for name in NOT_FOR_KERNELS:
         environment.pop(name, None)
+    environment |= variables
     # Here IPython finds no start-up files and no configuration of the user's.
-    return environment | variables | {"IPYTHONDIR": str(private_folder / "ipython")}
+    environment["IPYTHONDIR"] = str(private_folder / "ipython")
+    # A kernel that is ended takes along what it has put there.
+    temporary = private_folder / "tmp"
+    temporary.mkdir()
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        environment[name] = str(temporary)
+    return environment
 
 
 def _can_use_sockets(private_folder):

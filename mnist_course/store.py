@@ -9,6 +9,7 @@ import nbformat
 
 from mnist_course.notebooks import OUTCOME_KEY, cell_name, find_notebooks, hide_paths
 from mnist_course.run import execute, write_executed
+from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals
 from mnist_helpers.scratch import scratch_folder
 
 # What differs between computers and runs, in the metadata of a notebook and of a cell.
@@ -139,13 +140,24 @@ def main(names):
     Returns
     -------
     int
-        0 when all are stored, 1 when one is not, 2 when there is no such notebook.
+        0 when all are stored, 1 when one is not, 2 when there is no such notebook; 130, or 128
+        and a signal's number, when it was stopped.
     """
     try:
         paths = find_notebooks(names)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
+    try:
+        with stop_on_signals():
+            return _store_all(paths)
+    except Stopped as stopped:
+        return stopped.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _store_all(paths):
     status = 0
     for path in paths:
         try:
