@@ -109,6 +109,8 @@ def _plan_all(notebooks, parameters, output):
     """Return what `_run_plan` takes, for each notebook."""
     paths = find_notebooks(notebooks)
     _check_names(paths)
+    for path in [output, *paths]:
+        _check_text(path)
     _check_output(output, paths)
     return [_plan(path, parameters, output) for path in paths]
 
@@ -119,24 +121,32 @@ def _run_all(plans, output):
         outcomes = [_run_plan(*plan) for plan in plans]
         try:
             export_index(output, outcomes)
-        except OSError as error:
-            return outcomes, describe_os_error(output / "index.html", error)
+        except Exception as error:
+            return outcomes, _describe_problem(output / "index.html", error)
     return outcomes, None
 
 
 def _run_plan(notebook, copy_path, parameters):
     """Run a notebook and write what it came to; return the outcome."""
     executed, outcome = execute(notebook, copy_path.stem, parameters=parameters, bar=True)
+    path = copy_path
     try:
-        write_executed(executed, copy_path)
-        export_page(executed, outcome, copy_path.with_suffix(".html"))
-    except OSError as error:
-        # The other notebooks are still run: what they write may have room.
-        problem = describe_os_error(copy_path, error)
+        write_executed(executed, path)
+        path = copy_path.with_suffix(".html")
+        export_page(executed, outcome, path)
+    except Exception as error:
+        # Whatever it is, the other notebooks are still run.
+        problem = _describe_problem(path, error)
         if outcome["error"]:
             problem = f"{outcome['error']}; and {problem}"
         outcome["error"] = problem
     return outcome
+
+
+def _describe_problem(path, error):
+    if isinstance(error, OSError):
+        return describe_os_error(path, error)
+    return f"{path} cannot be written: {describe_failure(error)}"
 
 
 def _check_names(paths):
@@ -144,6 +154,14 @@ def _check_names(paths):
     if len(names) < len(paths):
         received = ", ".join(str(path) for path in paths)
         raise ValueError(f"each notebook needs a name of its own; received {received}")
+
+
+def _check_text(path):
+    """Refuse a name that no page could show."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"rename {str(path)!r}: it is no text in UTF-8") from None
 
 
 def _check_output(output, paths):
