@@ -233,7 +233,7 @@ def _try_to_execute(notebook, parameters, execution, private_folder, connection)
     Returns
     -------
     str or None
-        None, or why the kernel did not start.
+        None, or why the kernel did not start: with the last line of what it has said.
     """
     stderr_path = private_folder / "stderr.txt"
     bar = {"desc": f"Executing {execution.name}", "file": sys.stderr} if execution.bar else False
@@ -263,7 +263,7 @@ def _try_to_execute(notebook, parameters, execution, private_folder, connection)
             return None
     said = stderr_path.read_text(encoding="utf-8", errors="replace").strip()
     if said:
-        return said.splitlines()[-1]
+        return f"{reason}: {said.splitlines()[-1]}"
     return reason
 
 

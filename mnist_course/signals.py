@@ -45,10 +45,12 @@ def stop_on_signals():
     Examples
     --------
     >>> import os
-    >>> with stop_on_signals():
-    ...     os.kill(os.getpid(), signal.SIGTERM)
-    Traceback (most recent call last):
-    mnist_course.signals.Stopped
+    >>> try:
+    ...     with stop_on_signals():
+    ...         os.kill(os.getpid(), signal.SIGTERM)
+    ... except Stopped as stopped:
+    ...     print(stopped.signal_name, stopped.status)
+    SIGTERM 143
     """
     received = []
 

@@ -59,8 +59,7 @@ def scratch_folder(parent=None):
         yield Path(folder.name)
     finally:
         folder.cleanup()
-        if lock is not None:
-            lock.release()
+        _release(lock)
         # Windows removes no file that is locked.
         shutil.rmtree(folder.name, ignore_errors=True)
 
@@ -180,13 +179,28 @@ def _make_folder(parent):
             prefix=_own_prefix(), dir=parent, ignore_cleanup_errors=True
         )
         try:
-            return folder, take_lock(Path(folder.name, LOCK_NAME))
-        except (Timeout, FileNotFoundError):
+            lock = take_lock(Path(folder.name, LOCK_NAME))
+        except Timeout:
             # Another process came upon the folder before it was locked, and is removing it.
             folder.cleanup()
-        except BaseException:
-            folder.cleanup()
-            raise
+            continue
+        if _is_private(os.stat(folder.name)):
+            return folder, lock
+        # It had been removed already, and filelock has made it again, open to others.
+        _release(lock)
+        folder.cleanup()
+
+
+def _release(lock):
+    if lock is not None:
+        lock.release()
+
+
+def _is_private(status):
+    """Say whether a folder, or a file, is this user's and nobody else may read it."""
+    if os.name != "posix":
+        return True
+    return status.st_uid == os.getuid() and status.st_mode & 0o077 == 0
 
 
 def _may_be_left_behind(entry):
