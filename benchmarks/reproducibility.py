@@ -13,7 +13,7 @@ from pathlib import Path
 from table import write_table
 
 from mnist_course.notebooks import find_notebooks, read_notebook
-from mnist_course.run import run_copy
+from mnist_course.run import execute, write_executed
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import load_model
 
@@ -35,16 +35,19 @@ RESULTS = Path("results/reproducibility").absolute()
 def run_with(path, setting):
     """Run a notebook with a setting, unless it has been, and return the executed one's path."""
     folder = RESULTS / f"{path.stem}, {setting}"
-    executed = folder / path.name
-    if executed.exists() and read_record(executed) is not None:
-        return executed
+    executed_path = folder / path.name
+    if executed_path.exists() and read_record(executed_path) is not None:
+        return executed_path
     folder.mkdir(parents=True, exist_ok=True)
     parameters = PARAMETERS[path.stem] | {"data": "mnist", "results_dir": str(folder)}
     notebook = read_notebook(path)
-    outcome = run_copy(notebook, executed, parameters=parameters, environment=SETTINGS[setting])
+    executed, outcome = execute(
+        notebook, path.stem, parameters=parameters, environment=SETTINGS[setting]
+    )
+    write_executed(executed, executed_path)
     if outcome["error"]:
-        raise RuntimeError(f"{executed}: {outcome['error']}")
-    return executed
+        raise RuntimeError(f"{executed_path}: {outcome['error']}")
+    return executed_path
 
 
 def load_weights(folder):

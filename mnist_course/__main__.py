@@ -3,12 +3,13 @@
 # This module imports nothing but the standard library before a command starts. So `--help` works
 # where nothing else is installed, and the doctor can say there what is missing.
 import argparse
+import contextlib
 import sys
 import warnings
 
+from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals
+
 _REFUSED = 2
-# What a shell reports for a program that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 def main(arguments=None):
@@ -23,12 +24,14 @@ def main(arguments=None):
     -------
     int
         0 when all went well; 1 when a notebook failed or the doctor found something to mend; 2
-        when the command could not do what was asked; 130 when it was interrupted.
+        when the command could not do what was asked; 130 when it was interrupted; 128 and the
+        signal's number when a signal stopped it.
     """
     options = _build_parser().parse_args(arguments)
     warnings.showwarning = _print_warning
     try:
-        return options.command(options)
+        with stop_on_signals():
+            return options.command(options)
     except ModuleNotFoundError as error:
         _print_message(
             f"{error.name} is missing: install the course with all it needs, "
@@ -38,11 +41,17 @@ def main(arguments=None):
     except (ValueError, OSError, RuntimeError) as error:
         _print_message(error)
         return _REFUSED
+    except Stopped as stopped:
+        # After a hang-up there is nobody left to tell.
+        with contextlib.suppress(OSError):
+            print(file=sys.stderr)
+            _print_message(f"stopped by {stopped.signal_name}; what was finished is kept")
+        return stopped.status
     except KeyboardInterrupt:
         # The terminal has just shown ^C: the message starts on a line of its own.
         print(file=sys.stderr)
         _print_message("interrupted; what was finished is kept")
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _print_message(message):

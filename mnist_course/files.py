@@ -1,8 +1,16 @@
-"""Folders that are written whole or not at all."""
+"""Folders that are written whole or not at all, and by one command at a time."""
 
-import tempfile
+import errno
 from contextlib import contextmanager
 from pathlib import Path
+
+from mnist_helpers.scratch import flush_to_disk, scratch_folder, take_lock
+
+_LOCK_NAME = ".lock"
+_ADVICE = {
+    errno.ENOSPC: "make room there, or name another folder",
+    errno.EDQUOT: "make room there, or name another folder",
+}
 
 
 @contextmanager
@@ -23,8 +31,8 @@ def atomic_folder(path):
 
     Examples
     --------
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     folder = Path(place, "handout")
+    >>> with scratch_folder() as place:
+    ...     folder = place / "handout"
     ...     with atomic_folder(folder) as part:
     ...         _ = Path(part, "README.md").write_text("hello")
     ...     [file.name for file in folder.iterdir()]
@@ -32,11 +40,84 @@ def atomic_folder(path):
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside `path`, so that both are on one file system and renaming is enough.
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as beside:
-        part = Path(beside, path.name)
+    with scratch_folder(path.parent) as beside:
+        part = beside / "part"
         part.mkdir()
         yield part
-        if path.exists():
-            # It goes away together with the temporary folder.
-            path.rename(Path(beside, f"{path.name} before"))
+        for file in [part, *part.rglob("*")]:
+            if not file.is_symlink():
+                flush_to_disk(file)
+        _replace_folder(path, part, beside / "before")
+        flush_to_disk(path.parent)
+
+
+def _replace_folder(path, part, before):
+    """Move `path`, if it is there, to `before`, and `part` to `path`; or change nothing."""
+    if not path.exists():
         part.rename(path)
+        return
+    path.rename(before)
+    try:
+        part.rename(path)
+    except BaseException:
+        before.rename(path)
+        raise
+
+
+@contextmanager
+def lock_folder(folder):
+    """Keep a folder for one command, as long as a ``with`` block runs.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        It is created where it is missing.
+
+    Raises
+    ------
+    RuntimeError
+        If another process, or another thread, has locked it.
+    OSError
+        If it cannot be created or written into.
+    """
+    from filelock import Timeout
+
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The system opens this lock when the process ends, however it ends.
+        lock = take_lock(folder / _LOCK_NAME)
+    except Timeout:
+        raise RuntimeError(
+            f"another run or sweep is writing into {folder}: wait, or name another"
+        ) from None
+    except OSError as error:
+        raise OSError(describe_os_error(folder, error)) from None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def describe_os_error(path, error):
+    """Say in one line why something cannot be written, and what to do.
+
+    Parameters
+    ----------
+    path : str or path-like
+        What was to be written.
+    error : OSError
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe_os_error("results", OSError(errno.ENOSPC, "No space left on device"))
+    'results cannot be written (No space left on device): make room there, or name another folder'
+    """
+    reason = error.strerror or str(error)
+    advice = _ADVICE.get(error.errno, "name a folder in which you may write")
+    return f"{path} cannot be written ({reason}): {advice}"

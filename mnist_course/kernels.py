@@ -1,27 +1,35 @@
-"""Executing a notebook with papermill, in a kernel that no other user of this machine reaches.
+"""Executing a notebook with papermill, in a kernel that is this Python and nobody else reaches.
 
 Importing this module takes a second, for papermill: `mnist_course.run` waits until it needs it.
 """
 
 import contextvars
 import logging
+import math
 import os
-import tempfile
+import sys
 import time
 import warnings
-from pathlib import Path
+from dataclasses import dataclass
 
 import nbformat
 import papermill
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.utils import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
 from mnist_course.notebooks import cell_name
+from mnist_helpers.scratch import scratch_folder
 
 ENGINE_NAME = "mnist_course"
 
 MAX_STARTS = 3
+
+# A start takes a second; from a cold or busy disk, Python and IPython have taken over a minute.
+START_SECONDS = 300
 
 # Systems allow little more than 100 characters, and jupyter_client adds a number to the path.
 MAX_SOCKET_PATH = 99
@@ -32,9 +40,83 @@ OUTPUT_TIMEOUT = 60
 # Not 0, which nbclient takes for no time-out at all.
 SHORTEST_TIMEOUT = 0.001
 
+# What a user may have set for other work, and what would change a run unseen.
+NOT_FOR_KERNELS = (
+    # Keras would train for less than the record says.
+    "KERAS_MAX_EPOCHS",
+    "KERAS_MAX_STEPS_PER_EPOCH",
+    # Figures would not be kept.
+    "MPLBACKEND",
+    # The checks in notebooks are asserts, which this takes out.
+    "PYTHONOPTIMIZE",
+    # IPython runs the file that this one names.
+    "PYTHONSTARTUP",
+    # Warnings could become errors.
+    "PYTHONWARNINGS",
+)
+
+# ipykernel ends with its parent, unless that was killed before the kernel has begun to watch it.
+# It is one expression, so that it leaves no names behind in the notebook.
+_END_WITH_PARENT = (
+    "__import__('os').getppid() == int(__import__('os').environ['JPY_PARENT_PID']) "
+    "or __import__('os')._exit(1)"
+)
+
 # Failures are told once, in the table of `mnist-course run`, not in a log besides.
 _silent_log = logging.getLogger(f"{__name__}.silent")
 _silent_log.setLevel(logging.CRITICAL + 1)
+
+
+class KernelNotStarted(RuntimeError):
+    """The kernel has not answered, in any of its starts; no cell has run."""
+
+
+@dataclass
+class Execution:
+    """A notebook to execute, and what has come of it, also when it fails."""
+
+    # For the progress bar.
+    name: str
+    # Where the kernel works; None for where this process does.
+    folder: str | os.PathLike | None
+    # Variables for the kernel, beside this process'.
+    environment: dict[str, str]
+    # When the kernel is ended, in seconds of `time.monotonic`; None for never.
+    deadline: float | None
+    # Whether a bar names each cell.
+    bar: bool
+
+    # With its outputs; None until papermill has prepared it.
+    notebook: nbformat.NotebookNode | None = None
+    # Whether the kernel has answered.
+    started: bool = False
+    # The cell that has failed, and the kernel's message about it.
+    failed_cell: nbformat.NotebookNode | None = None
+    error_message: dict | None = None
+
+    def is_over(self):
+        """Say whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def remaining_seconds(self):
+        """Return the seconds until the deadline, at least a moment; None where there is none."""
+        if self.deadline is None:
+            return None
+        return max(SHORTEST_TIMEOUT, self.deadline - time.monotonic())
+
+    def start_seconds(self):
+        """Return how long a kernel may take to answer, in whole seconds as nbclient wants them."""
+        return math.ceil(min(START_SECONDS, self.remaining_seconds() or START_SECONDS))
+
+
+class _ThisPython(KernelSpecManager):
+    """Knows one kernel: the Python that runs this, whatever is installed under its name."""
+
+    def get_kernel_spec(self, kernel_name):
+        spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        # Otherwise a variable may name another way to start it.
+        spec.metadata["kernel_provisioner"] = {"provisioner_name": "local-provisioner"}
+        return spec
 
 
 class KernelEngine(Engine):
@@ -45,133 +127,160 @@ class KernelEngine(Engine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man, kernel_name, *, connection, folder, environment, stderr, deadline, **_
+        cls, nb_man, kernel_name, *, execution, connection, stderr, environment, **_
     ):
-        """Execute the notebook of `nb_man`, which saves the copy as cells begin and end."""
+        """Execute the notebook of `nb_man`, and tell `execution` what comes of it."""
+        execution.notebook = nb_man.nb
+        # papermill notes there where the notebook came from, which here is all of it.
+        for key in ("input_path", "output_path"):
+            nb_man.nb.metadata.papermill.pop(key, None)
+
+        def note_start(notebook):
+            execution.started = True
+
+        def note_error(cell, cell_index, execute_reply):
+            execution.failed_cell = cell
+            execution.error_message = execute_reply["content"]
 
         def name_cell_in_bar(cell, cell_index):
             if nb_man.pbar is not None:
-                notebook_name = Path(nb_man.output_path).stem
                 name = cell_name(cell, cell_index + 1)
-                nb_man.pbar.set_description(f"Executing {notebook_name}: {name}")
+                nb_man.pbar.set_description(f"Executing {execution.name}: {name}")
 
-        def remaining_seconds(cell):
-            if deadline is None:
-                return None
-            return max(SHORTEST_TIMEOUT, deadline - time.monotonic())
-
+        manager = AsyncKernelManager(
+            kernel_name=kernel_name, kernel_spec_manager=_ThisPython(), **connection
+        )
         client = PapermillNotebookClient(
             nb_man,
-            km=AsyncKernelManager(kernel_name=kernel_name, **connection),
+            km=manager,
+            on_notebook_start=note_start,
+            on_cell_error=note_error,
             on_cell_start=name_cell_in_bar,
-            timeout_func=remaining_seconds,
+            timeout_func=lambda cell: execution.remaining_seconds(),
+            startup_timeout=execution.start_seconds(),
             iopub_timeout=OUTPUT_TIMEOUT,
             # Otherwise a cell tagged `raises-exception` would fail only after all the others.
             force_raise_errors=True,
             # To end a kernel politely takes up to 3 seconds; nothing of it is needed any more.
             shutdown_kernel="immediate",
             log=_silent_log,
-            # What a kernel logs when it is interrupted says nothing of the notebook.
-            extra_arguments=["--log-level=CRITICAL"],
+            extra_arguments=_kernel_arguments(),
         )
-        # nbclient ends only kernels of its own making, unless it is told to clean up.
-        client.execute(cwd=folder, env=environment, stderr=stderr, cleanup_kc=True)
+        try:
+            # nbclient ends only kernels of its own making, unless it is told to clean up.
+            client.execute(cwd=execution.folder, env=environment, stderr=stderr, cleanup_kc=True)
+        finally:
+            # A command that is stopped while the kernel starts has left nbclient no time to.
+            if manager.has_kernel:
+                run_sync(manager.shutdown_kernel)(now=True)
 
 
 papermill_engines.register(ENGINE_NAME, KernelEngine)
 
 
-def execute_notebook(notebook, copy, parameters, *, folder, environment, deadline, bar):
-    """Execute a notebook into the file `copy`, which is saved whenever a cell begins or ends.
+def _kernel_arguments():
+    # What a kernel logs when it is interrupted says nothing of the notebook.
+    arguments = ["--log-level=CRITICAL"]
+    if os.name == "posix":
+        arguments.append(f"--IPKernelApp.exec_lines={_END_WITH_PARENT}")
+    return arguments
+
+
+def execute_notebook(notebook, parameters, execution):
+    """Execute a notebook; nothing is written but what its cells write.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode
-    copy : pathlib.Path
+        It stays as it is.
     parameters : dict of str to object
-    folder : path-like or None
-        Where the kernel works; None for where this process does.
-    environment : dict of str to str
-        All of the kernel's environment variables.
-    deadline : float or None
-        When the kernel is ended, in seconds of `time.monotonic`.
-    bar : bool or dict
-        Whether a progress bar names each cell; a dict holds options for tqdm.
+    execution : Execution
+        How it is executed. When this function returns or raises, it says what has come of it.
 
     Raises
     ------
     Exception
         papermill's or nbclient's, if a cell fails, the kernel dies or the time is up.
-    RuntimeError
+    KernelNotStarted
         If the kernel does not start.
+    OSError
+        If there is no room for temporary files.
     """
-    # The kernel named python3 is this environment's, whatever else is installed for this user.
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    options = {
-        "folder": folder,
-        "environment": environment,
-        "deadline": deadline,
-        "progress_bar": bar,
-    }
     for attempt in range(MAX_STARTS):
-        # papermill would keep a notebook object given as input in the output's metadata.
-        nbformat.write(notebook, copy)
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private_folder:
+        with scratch_folder() as private_folder:
             connection = _encrypted_ports()
             # Two kernels that start at once may be given the same port; of sockets, never.
             if attempt == 0 and _can_use_sockets(private_folder):
                 connection = _private_sockets(private_folder)
+            # It holds the kernel's key; elsewhere, it would stay when this process is killed.
+            connection["connection_file"] = str(private_folder / "connection.json")
             # jupyter_core keeps its event loop in a context variable. A thread of Dask's begins
             # with a copy of another thread's variables, whose loop may be running just now.
             context = contextvars.Context()
             complaint = context.run(
-                _try_to_execute,
-                copy,
-                parameters,
-                private_folder,
-                connection=connection,
-                **options,
+                _try_to_execute, notebook, parameters, execution, private_folder, connection
             )
         if complaint is None:
             return
-    raise RuntimeError(f"the kernel did not start: {complaint}")
+        if execution.is_over():
+            break
+    raise KernelNotStarted(f"the kernel did not start: {complaint}")
 
 
-def _try_to_execute(copy, parameters, private_folder, **options):
-    """Execute the notebook in the file `copy`.
+def _try_to_execute(notebook, parameters, execution, private_folder, connection):
+    """Execute the notebook.
 
     Returns
     -------
     str or None
-        None, or the last line of what the kernel said when it did not start.
+        None, or why the kernel did not start: with the last line of what it has said.
     """
-    # papermill takes paths for format strings.
-    path = str(copy).replace("{", "{{").replace("}", "}}")
-    stderr_path = Path(private_folder, "stderr.txt")
+    stderr_path = private_folder / "stderr.txt"
+    bar = {"desc": f"Executing {execution.name}", "file": sys.stderr} if execution.bar else False
     with open(stderr_path, "w", encoding="utf-8") as stderr, warnings.catch_warnings():
         # nbformat warns of cells without an id, which it then gives them.
         warnings.simplefilter("ignore")
         try:
             papermill.execute_notebook(
-                path,
-                path,
+                notebook,
+                None,
                 parameters,
                 engine_name=ENGINE_NAME,
                 kernel_name="python3",
                 language="python",
+                progress_bar=bar,
+                execution=execution,
+                connection=connection,
                 stderr=stderr,
-                **options,
+                environment=_kernel_environment(execution.environment, private_folder),
             )
         except RuntimeError as error:
-            # jupyter_client has no class of its own for a kernel that ends at its start.
-            if "before replying" not in str(error):
+            # jupyter_client has no class of its own for a kernel that does not start.
+            if execution.started:
                 raise
+            reason = str(error)
         else:
             return None
     said = stderr_path.read_text(encoding="utf-8", errors="replace").strip()
-    if not said:
-        return "it gave no reason"
-    return said.splitlines()[-1]
+    if said:
+        return f"{reason}: {said.splitlines()[-1]}"
+    return reason
+
+
+def _kernel_environment(variables, private_folder):
+    """Return the variables of a kernel: this process', `variables`, and no settings for others."""
+    environment = dict(os.environ)
+    for name in NOT_FOR_KERNELS:
+        environment.pop(name, None)
+    environment |= variables
+    # Here IPython finds no start-up files and no configuration of the user's.
+    environment["IPYTHONDIR"] = str(private_folder / "ipython")
+    # A kernel that is ended takes along what it has put there.
+    temporary = private_folder / "tmp"
+    temporary.mkdir()
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        environment[name] = str(temporary)
+    return environment
 
 
 def _can_use_sockets(private_folder):

@@ -1,5 +1,6 @@
 """Notebooks as files: find and read them, name their cells, and read the outcome of a run."""
 
+import contextlib
 import re
 import sys
 import tempfile
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 
+from mnist_course.errors import shorten
 from mnist_helpers.record import format_metrics, read_record
 
 # The course's notebooks are numbered; other notebooks beside them are somebody's own.
@@ -92,7 +94,7 @@ def read_notebook(path):
     Raises
     ------
     ValueError
-        If the file is no notebook.
+        If the file is no valid notebook.
 
     Examples
     --------
@@ -101,10 +103,16 @@ def read_notebook(path):
     """
     try:
         notebook = nbformat.read(path, as_version=4)
-    except (ValueError, AttributeError) as error:
-        # nbformat raises an AttributeError when the file is JSON, but no notebook.
-        reason = str(error).splitlines()[0]
+        # nbformat only warns of what nbconvert, which makes the pages, refuses later.
+        nbformat.validate(notebook)
+    except OSError:
+        raise
+    except (ValueError, nbformat.ValidationError) as error:
+        reason = shorten(str(error).partition("\n")[0])
         raise ValueError(f"it cannot be read: {reason}") from None
+    except Exception:
+        # What is JSON, but no notebook, makes nbformat raise errors of many kinds.
+        raise ValueError("it cannot be read: it is no notebook") from None
     for index, cell in enumerate(notebook.cells):
         if "complete-program" in cell.metadata.get("tags", []):
             notebook.cells[index] = nbformat.v4.new_markdown_cell(
@@ -135,7 +143,9 @@ def cell_name(cell, number):
     'cell 3'
     """
     for tag in cell.metadata.get("tags", []):
-        if tag not in TOOL_TAGS and not tag.startswith(TOOL_TAG_PREFIX):
+        is_for_tools = tag in TOOL_TAGS or tag.startswith(TOOL_TAG_PREFIX)
+        # A table has a line for each name, and a page an address.
+        if tag and tag.isprintable() and not is_for_tools:
             return tag
     return f"cell {number}"
 
@@ -176,14 +186,18 @@ def hide_paths(value, folder="."):
     >>> hide_paths(["a.png", f"see {Path.cwd()}/a.png"])
     ['a.png', 'see ./a.png']
     """
+    names = {}
     # Where two of these are one folder, the later name holds.
-    names = {
-        tempfile.gettempdir(): "tmp",
-        sys.prefix: "environment",
-        str(Path.home()): "~",
-        str(Path.cwd()): ".",
-        str(Path(folder).resolve()): ".",
-    }
+    for find_place, name in (
+        (tempfile.gettempdir, "tmp"),
+        (lambda: sys.prefix, "environment"),
+        (Path.home, "~"),
+        (Path.cwd, "."),
+        (Path(folder).resolve, "."),
+    ):
+        # A user may have no home, and a computer no folder for temporary files.
+        with contextlib.suppress(OSError, RuntimeError):
+            names[str(find_place())] = name
     # A file system's root would be found in every path.
     places = [place for place in names if len(place) > 1]
     # A folder comes before the folder that it lies in.
@@ -220,31 +234,52 @@ def read_outcome(path):
     -------
     dict
         ``notebook``, its name; ``record``, or None; ``seconds``, None if the run was cut short;
-        ``cell``, the name of the last cell that ran, and ``error``, both None after a good run.
+        ``cell``, the name of the last cell that ran, and ``error``, both None after a good run;
+        and ``started``, False when the kernel did not start.
 
     Examples
     --------
     >>> read_outcome(find_notebooks(["01_dense_network"])[0])["notebook"]
     '01_dense_network'
     """
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except ValueError:
-        # The run was cut short while it wrote the file.
-        notebook = nbformat.v4.new_notebook()
+    notebook = _read_if_possible(Path(path))
     try:
         record = read_record(notebook)
     except ValueError:
         # The error of the run says what is wrong with the record.
         record = None
-    run = notebook.metadata.get(OUTCOME_KEY, {})
+    run = notebook.metadata.get(OUTCOME_KEY)
+    if not _is_outcome(run):
+        run = {}
     return {
         "notebook": Path(path).stem,
         "record": record,
         "seconds": run.get("seconds"),
         "cell": run.get("cell"),
         "error": run.get("error"),
+        "started": run.get("started"),
     }
+
+
+def _read_if_possible(path):
+    """Read a notebook; one that is damaged, or not there, has no cells."""
+    empty = nbformat.v4.new_notebook()
+    # Whoever reads a pipe waits for ever.
+    if not path.is_file():
+        return empty
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except Exception:
+        return empty
+    return notebook
+
+
+def _is_outcome(run):
+    """Say whether metadata of somebody's notebook are what a run has left there."""
+    if not isinstance(run, dict) or not isinstance(run.get("seconds"), int | float):
+        return False
+    return all(isinstance(run.get(key), str | None) for key in ("cell", "error"))
 
 
 def outcome_texts(outcome):

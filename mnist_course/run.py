@@ -1,13 +1,14 @@
 """Notebooks run one after the other, each in a kernel of its own, with a page for each."""
 
-import os
-import re
+import copy
 import sys
 import time
 from pathlib import Path
 
 import nbformat
 
+from mnist_course.errors import count_memory_kills, describe_cell_error, describe_failure, shorten
+from mnist_course.files import describe_os_error, lock_folder
 from mnist_course.notebooks import (
     NOTEBOOKS,
     OUTCOME_KEY,
@@ -40,17 +41,22 @@ def command(options):
     Returns
     -------
     int
-        The exit status: 1 if a notebook failed, else 0.
+        The exit status: 1 if a notebook failed or could not be written, else 0.
 
     Raises
     ------
-    ValueError, OSError
+    ValueError, OSError, RuntimeError
         As `run_notebooks` does.
     """
     parameters = split_assignments("-p", options.parameters)
-    outcomes = run_notebooks(options.notebooks, parameters=parameters, output=options.output)
+    output = Path(options.output)
+    plans = _plan_all(options.notebooks, parameters, output)
+    outcomes, problem = _run_all(plans, output)
     _print_table([HEADINGS, *[outcome_texts(outcome) for outcome in outcomes]])
-    print(f"\nPages: {options.output}/index.html")
+    if problem:
+        print(f"mnist-course: {problem}", file=sys.stderr)
+        return 1
+    print(f"\nPages: {output}/index.html")
     failed = any(outcome["error"] for outcome in outcomes)
     return 1 if failed else 0
 
@@ -79,27 +85,68 @@ def run_notebooks(notebooks=(), *, parameters=None, output="results"):
     Returns
     -------
     list of dict
-        The outcome of each run, as `run_copy` returns it.
+        The outcome of each run, as `execute` returns it. A run is failed, too, when what it came
+        to cannot be written.
 
     Raises
     ------
-    ValueError, OSError
+    ValueError
         If a notebook, a parameter or the folder is refused; nothing has been run then.
+    RuntimeError
+        If another run or sweep is writing into the folder; nothing has been run then.
+    OSError
+        If the folder or the index cannot be written.
     """
-    paths = find_notebooks(notebooks)
     output = Path(output)
-    _check_names(paths)
-    _check_output(output, paths)
-    plans = [_plan(path, parameters or {}, output) for path in paths]
-    output.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for notebook, copy, values in plans:
-        bar = {"desc": f"Executing {copy.stem}", "file": sys.stderr}
-        executed, outcome = _run(notebook, copy, parameters=values, bar=bar)
-        export_page(executed, outcome, copy.with_suffix(".html"))
-        outcomes.append(outcome)
-    export_index(output, outcomes)
+    plans = _plan_all(notebooks, parameters or {}, output)
+    outcomes, problem = _run_all(plans, output)
+    if problem:
+        raise OSError(problem)
     return outcomes
+
+
+def _plan_all(notebooks, parameters, output):
+    """Return what `_run_plan` takes, for each notebook."""
+    paths = find_notebooks(notebooks)
+    _check_names(paths)
+    for path in [output, *paths]:
+        _check_text(path)
+    _check_output(output, paths)
+    return [_plan(path, parameters, output) for path in paths]
+
+
+def _run_all(plans, output):
+    """Run what was planned; return the outcomes, and what is wrong with the index or None."""
+    with lock_folder(output):
+        outcomes = [_run_plan(*plan) for plan in plans]
+        try:
+            export_index(output, outcomes)
+        except Exception as error:
+            return outcomes, _describe_problem(output / "index.html", error)
+    return outcomes, None
+
+
+def _run_plan(notebook, copy_path, parameters):
+    """Run a notebook and write what it came to; return the outcome."""
+    executed, outcome = execute(notebook, copy_path.stem, parameters=parameters, bar=True)
+    path = copy_path
+    try:
+        write_executed(executed, path)
+        path = copy_path.with_suffix(".html")
+        export_page(executed, outcome, path)
+    except Exception as error:
+        # Whatever it is, the other notebooks are still run.
+        problem = _describe_problem(path, error)
+        if outcome["error"]:
+            problem = f"{outcome['error']}; and {problem}"
+        outcome["error"] = problem
+    return outcome
+
+
+def _describe_problem(path, error):
+    if isinstance(error, OSError):
+        return describe_os_error(path, error)
+    return f"{path} cannot be written: {describe_failure(error)}"
 
 
 def _check_names(paths):
@@ -107,6 +154,14 @@ def _check_names(paths):
     if len(names) < len(paths):
         received = ", ".join(str(path) for path in paths)
         raise ValueError(f"each notebook needs a name of its own; received {received}")
+
+
+def _check_text(path):
+    """Refuse a name that no page could show."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"rename {str(path)!r}: it is no text in UTF-8") from None
 
 
 def _check_output(output, paths):
@@ -130,8 +185,8 @@ def _plan(path, parameters, output):
     return notebook, output / path.name, values
 
 
-def run_copy(notebook, copy, *, parameters, folder=None, timeout=None, environment=None, bar=False):
-    """Execute a notebook into the file `copy`, and note there what the outcome was.
+def execute(notebook, name, *, parameters, folder=None, timeout=None, environment=None, bar=False):
+    """Execute a notebook; nothing is written but what its cells write.
 
     A run is good when no cell failed and the last one has left a valid record. Several may run at
     once, in threads or processes.
@@ -139,8 +194,9 @@ def run_copy(notebook, copy, *, parameters, folder=None, timeout=None, environme
     Parameters
     ----------
     notebook : nbformat.NotebookNode
-    copy : pathlib.Path
-        After a failure it holds the cells that were run.
+        It stays as it is.
+    name : str
+        The notebook's name.
     parameters : dict of str to object
     folder : path-like, optional
         Where the kernel works; by default where this process does.
@@ -148,64 +204,69 @@ def run_copy(notebook, copy, *, parameters, folder=None, timeout=None, environme
         Seconds for the whole run; then its kernel is ended, and it has failed.
     environment : dict of str to str, optional
         Variables for the kernel, beside this process'.
-    bar : bool or dict
-        Whether a bar names each cell; a dict holds options for tqdm.
+    bar : bool
+        Whether a progress bar names each cell.
 
     Returns
     -------
-    dict
-        ``notebook``, its name; ``record``, or None; ``seconds``; and ``cell`` and ``error``, both
-        None after a good run. `notebooks.read_outcome` reads the same from `copy`.
+    executed : nbformat.NotebookNode
+        After a failure it has the outputs of the cells that were run. Its metadata hold the
+        outcome, which `notebooks.read_outcome` reads from its file.
+    outcome : dict
+        ``notebook``, its name; ``record``, or None; ``seconds``; ``cell`` and ``error``, both None
+        after a good run; and ``started``, False when the kernel did not start and the same run may
+        well be good another time.
     """
-    _, outcome = _run(
-        notebook,
-        copy,
-        parameters=parameters,
-        folder=folder,
-        timeout=timeout,
-        environment=environment,
-        bar=bar,
-    )
-    return outcome
-
-
-def _run(notebook, copy, *, parameters, folder=None, timeout=None, environment=None, bar=False):
-    """Do what `run_copy` does; return the executed notebook and the outcome."""
     # Only here, because papermill takes a second to import.
-    from mnist_course.kernels import execute_notebook
+    from mnist_course.kernels import Execution, execute_notebook
 
-    deadline = time.monotonic() + timeout if timeout else None
-    kills_before = _count_memory_kills()
+    start = time.monotonic()
+    deadline = start + timeout if timeout else None
+    execution = Execution(name, folder, environment or {}, deadline, bar)
+    kills_before = count_memory_kills()
     error = None
     try:
-        execute_notebook(
-            notebook,
-            copy,
-            parameters,
-            folder=folder,
-            environment=os.environ | (environment or {}),
-            deadline=deadline,
-            bar=bar,
-        )
+        execute_notebook(notebook, parameters, execution)
     except Exception as failure:
         # Whatever it is, the other notebooks are still run.
-        out_of_memory = _count_memory_kills() > kills_before
-        error = _describe_failure(failure, timeout, out_of_memory)
-    executed = nbformat.read(copy, as_version=4)
+        error = describe_failure(
+            failure,
+            timeout=timeout if execution.is_over() else None,
+            out_of_memory=count_memory_kills() > kills_before,
+        )
+    if execution.error_message is not None:
+        error = describe_cell_error(execution.error_message, execution.failed_cell.outputs)
+    executed = execution.notebook or copy.deepcopy(notebook)
     _remove_papermill_cells(executed)
     record, record_error = _find_record(executed)
     if error is None:
         # A dead kernel can leave cells that all read "completed"; without a record, it was none.
         error = record_error
     outcome = {
-        "seconds": executed.metadata.papermill.get("duration") or 0.0,
+        "seconds": round(time.monotonic() - start, 3),
         "cell": _last_started_cell(executed) if error else None,
         "error": error,
+        "started": execution.started,
     }
     executed.metadata[OUTCOME_KEY] = outcome
-    with atomic_write(copy) as part:
+    return executed, {"notebook": name, "record": record, **outcome}
+
+
+def write_executed(executed, path):
+    """Write an executed notebook, whole or not at all.
+
+    Parameters
+    ----------
+    executed : nbformat.NotebookNode
+    path : str or pathlib.Path
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    with atomic_write(path) as part:
         nbformat.write(executed, part)
-    return executed, {"notebook": copy.stem, "record": record, **outcome}
 
 
 def _remove_papermill_cells(executed):
@@ -220,7 +281,7 @@ def _find_record(executed):
     try:
         record = read_record(executed)
     except ValueError as invalid:
-        return None, f"no valid record: {invalid}"
+        return None, shorten(f"no valid record: {invalid}")
     if record is None:
         return None, "no record: the last cell must call record_run"
     return record, None
@@ -229,34 +290,6 @@ def _find_record(executed):
 def _last_started_cell(executed):
     name = None
     for number, cell in enumerate(executed.cells, 1):
-        if cell.cell_type == "code" and cell.metadata.papermill.get("start_time"):
+        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time"):
             name = cell_name(cell, number)
     return name
-
-
-def _describe_failure(failure, timeout, out_of_memory):
-    """Say in one line what ended a run: the error's name and its last line."""
-    kind = type(failure).__name__
-    if kind == "DeadKernelError":
-        reason = "the system was out of memory" if out_of_memory else "killed"
-        return f"the kernel died ({reason})"
-    if kind == "CellTimeoutError":
-        return f"time-out: the run was not done after {timeout:g} seconds"
-    # papermill's error has the name and the text of the error in the cell.
-    name = getattr(failure, "ename", kind)
-    text = getattr(failure, "evalue", str(failure)).strip()
-    if not text:
-        return name
-    return f"{name}: {text.splitlines()[-1]}"
-
-
-def _count_memory_kills():
-    """Count the processes that Linux has ended so far because memory ran out."""
-    try:
-        statistics = Path("/proc/vmstat").read_text(encoding="ascii")
-    except OSError:
-        # Another system.
-        return 0
-    match = re.search(r"^oom_kill (\d+)", statistics, re.MULTILINE)
-    # Old versions of Linux do not count.
-    return int(match[1]) if match else 0

@@ -3,14 +3,14 @@
 import copy
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import nbformat
 
 from mnist_course.notebooks import OUTCOME_KEY, cell_name, find_notebooks, hide_paths
-from mnist_course.run import run_copy
-from mnist_helpers.saving import atomic_write
+from mnist_course.run import execute, write_executed
+from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals
+from mnist_helpers.scratch import scratch_folder
 
 # What differs between computers and runs, in the metadata of a notebook and of a cell.
 VOLATILE_NOTEBOOK_KEYS = ["widgets", "papermill", OUTCOME_KEY]
@@ -86,8 +86,10 @@ def store(path):
     """
     notebook = nbformat.read(path, as_version=4)
     # A folder of its own, so that nothing the notebook writes stays behind.
-    with tempfile.TemporaryDirectory() as folder:
-        executed = _execute(notebook, Path(folder) / path.name)
+    with scratch_folder() as private_folder:
+        folder = private_folder / "work"
+        folder.mkdir()
+        executed = _execute(notebook, path.stem, folder)
         for cell, executed_cell in zip(notebook.cells, executed.cells, strict=True):
             if cell.cell_type == "code":
                 cell.outputs = executed_cell.outputs
@@ -95,21 +97,20 @@ def store(path):
         notebook = normalize(notebook, folder)
     _check_streams(notebook)
     nbformat.validate(notebook)
-    with atomic_write(path) as part:
-        nbformat.write(notebook, part)
+    write_executed(notebook, path)
 
 
-def _execute(notebook, executed_path):
-    """Execute a notebook on MNIST, in the folder of `executed_path`, and read it from there."""
+def _execute(notebook, name, folder):
+    """Execute a notebook on MNIST; its kernel works in `folder`."""
     dataset = os.environ.get("MNIST_HELPERS_DATA") or "mnist"
     # A path from here, because the kernel works in another folder.
     if Path(dataset).exists():
         dataset = str(Path(dataset).resolve())
-    outcome = run_copy(
+    executed, outcome = execute(
         notebook,
-        executed_path,
+        name,
         parameters={},
-        folder=str(executed_path.parent),
+        folder=str(folder),
         environment={"MNIST_HELPERS_DATA": dataset},
     )
     if outcome["error"]:
@@ -117,7 +118,7 @@ def _execute(notebook, executed_path):
     used = outcome["record"]["digits"]
     if used["name"] != "MNIST":
         raise ValueError(f"stored outputs must be from MNIST; received {used['text']}")
-    return nbformat.read(executed_path, as_version=4)
+    return executed
 
 
 def _check_streams(notebook):
@@ -139,13 +140,24 @@ def main(names):
     Returns
     -------
     int
-        0 when all are stored, 1 when one is not, 2 when there is no such notebook.
+        0 when all are stored, 1 when one is not, 2 when there is no such notebook; 130, or 128
+        and a signal's number, when it was stopped.
     """
     try:
         paths = find_notebooks(names)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
+    try:
+        with stop_on_signals():
+            return _store_all(paths)
+    except Stopped as stopped:
+        return stopped.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _store_all(paths):
     status = 0
     for path in paths:
         try:

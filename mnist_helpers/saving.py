@@ -2,11 +2,12 @@
 
 import os
 import re
-import tempfile
 import textwrap
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
+
+from mnist_helpers.scratch import flush_to_disk, scratch_folder
 
 # Bounds on what the parts of a model file may claim, so that a small file cannot fill the memory.
 # The tutorial's networks take at most 15 kB of JSON, 7 levels deep, and 3 MB in all (measured).
@@ -31,7 +32,7 @@ _REFUSED = {".weights.h5": _WEIGHTS, ".h5": _HDF5, ".hdf5": _HDF5, ".pkl": _PICK
 def atomic_write(path):
     """Give a temporary path; what is written there becomes `path` when the block succeeds.
 
-    Missing folders are made. When the block raises, `path` is as it was.
+    Missing folders are made. When the block raises, or the computer stops, `path` is as it was.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ def atomic_write(path):
 
     Examples
     --------
+    >>> import tempfile
     >>> folder = tempfile.mkdtemp()
     >>> with atomic_write(f"{folder}/page.html") as part:
     ...     _ = part.write_text("all of it")
@@ -54,10 +56,13 @@ def atomic_write(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside `path`, because a move is atomic only within one file system.
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-        part = Path(folder) / path.name
+    with scratch_folder(path.parent) as folder:
+        part = folder / path.name
         yield part
+        # Otherwise a power cut could leave an empty file under the final name.
+        flush_to_disk(part)
         os.replace(part, path)
+        flush_to_disk(path.parent)
 
 
 def save_model(model, results_dir, name):
@@ -83,7 +88,7 @@ def save_model(model, results_dir, name):
 
     Examples
     --------
-    >>> import keras
+    >>> import keras, tempfile
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     >>> save_model(model, tempfile.mkdtemp(), "mlp").name
     'mlp.keras'
@@ -120,7 +125,7 @@ def load_model(path):
 
     Examples
     --------
-    >>> import keras
+    >>> import keras, tempfile
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     >>> load_model(save_model(model, tempfile.mkdtemp(), "mlp")).count_params()
     10

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import nbformat
 
+from mnist_course.files import lock_folder
 from mnist_course.sweep.cluster import check_number, check_workers, local_cluster
 from mnist_course.sweep.fingerprint import PLACES
 from mnist_course.sweep.progress import SweepBar
-from mnist_course.sweep.results import lock_folder, read_results, write_csv, write_result
+from mnist_course.sweep.results import read_results, write_csv, write_result
 from mnist_course.sweep.worker import nothing_run, run_notebook
 
 # What `load_mnist` takes, by a dataset's name. Given this argument, it reads that dataset or

@@ -9,10 +9,7 @@ import csv
 import json
 import math
 import statistics
-from contextlib import contextmanager
 from pathlib import Path
-
-import filelock
 
 from mnist_helpers.record import format_metrics
 from mnist_helpers.saving import atomic_write
@@ -23,32 +20,6 @@ CHOOSE_BY = "val_accuracy"
 _VERSIONS = ("keras", "backend", "backend_version")
 # The columns of runs.csv beside parameters and metrics.
 COLUMNS = {"run", "result", "program", "seconds", "digits", *_VERSIONS, "cell", "error"}
-
-
-@contextmanager
-def lock_folder(folder):
-    """Keep a folder for one sweep, as long as a ``with`` block runs.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        It is created where it is missing.
-
-    Raises
-    ------
-    RuntimeError
-        If another process has locked it.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        # The system opens this lock when the process ends, however it ends.
-        with filelock.FileLock(folder / ".lock", blocking=False):
-            yield
-    except filelock.Timeout:
-        raise RuntimeError(
-            f"another sweep is writing into {folder}: wait, or name another"
-        ) from None
 
 
 def write_result(folder, result, executed):

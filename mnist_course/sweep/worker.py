@@ -1,12 +1,10 @@
 """What a worker does: it runs one notebook and sends back the outcome."""
 
-import tempfile
-from pathlib import Path
-
 import nbformat
 
-from mnist_course.run import run_copy
+from mnist_course.run import execute
 from mnist_course.sweep.fingerprint import compare_environments, describe_environment
+from mnist_helpers.scratch import scratch_folder
 
 # What decides how many threads NumPy and the three back ends compute with.
 THREAD_VARIABLES = (
@@ -42,29 +40,26 @@ def run_notebook(name, text, parameters, *, expected, threads, timeout):
     Returns
     -------
     dict
-        `record`, `seconds`, `cell` and `error`, as `read_outcome` returns them, and `notebook`,
-        the executed notebook's text (None, if nothing was run).
+        `record`, `seconds`, `cell`, `error` and `started`, as `run.execute` returns them, and
+        `notebook`, the executed notebook's text (None, if nothing was run).
     """
     difference = compare_environments(describe_environment(parameters.get("data", "")), expected)
     if difference:
         return nothing_run(f"this worker has changed since the sweep began: {difference}")
     notebook = nbformat.reads(text, as_version=4)
     environment = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **_SHARE_GPU}
-    with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
+    with scratch_folder() as folder:
         if "results_dir" in parameters:
-            results_dir = Path(folder, "results").as_posix()
-            parameters = {**parameters, "results_dir": results_dir}
-        copy = Path(folder, f"{name}.ipynb")
-        outcome = run_copy(
+            parameters = {**parameters, "results_dir": (folder / "results").as_posix()}
+        executed, outcome = execute(
             notebook,
-            copy,
+            name,
             parameters=parameters,
             timeout=timeout,
             environment=environment,
         )
-        executed = copy.read_text(encoding="utf-8")
     _check_digits(outcome, expected["dataset"])
-    return {**outcome, "notebook": executed}
+    return {**outcome, "notebook": nbformat.writes(executed)}
 
 
 def nothing_run(error):

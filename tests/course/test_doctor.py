@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import distributed.system
 import psutil
 import pytest
-from support.notebooks import output_text
+from support.notebooks import printed
 from support.project import ROOT
 
 from mnist_course import doctor
 from mnist_course.notebooks import find_notebooks, read_notebook
-from mnist_course.run import run_copy
+from mnist_course.run import execute
 from mnist_helpers import tables
 
 DOCTOR = ["-m", "mnist_course", "doctor"]
@@ -173,14 +173,13 @@ def test_importing_it_imports_nothing_heavy():
 @pytest.mark.slow
 def test_the_notebook_shows_what_is_to_mend_and_reaches_its_end(tmp_path):
     (notebook,) = find_notebooks([START])
-    copy = tmp_path / "copy.ipynb"
     variables = {"MNIST_HELPERS_DATA": "digits", "KERAS_BACKEND": "nonsense"}
-    outcome = run_copy(
-        read_notebook(notebook), copy, parameters={}, folder=tmp_path, environment=variables
+    executed, outcome = execute(
+        read_notebook(notebook), START, parameters={}, folder=tmp_path, environment=variables
     )
     assert outcome["error"] is None
     assert outcome["record"]["metrics"] == {"lines_to_mend": 2}
-    text = output_text(copy)
+    text = printed(executed)
     assert "MEND  Keras: " in text
     assert "MEND  Time: " in text
     assert f"OK    Kernel: {sys.executable} belongs to {sys.prefix}" in text

@@ -1,8 +1,13 @@
-"""Folders that are written whole or not at all."""
+"""Folders that are written whole or not at all, and by one command at a time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from mnist_course.files import atomic_folder
+from mnist_course.files import atomic_folder, lock_folder
 
 
 def names(folder):
@@ -22,3 +27,74 @@ def test_a_folder_is_replaced_whole_or_stays(tmp_path):
     assert names(target) == ["new"]
     # Nothing temporary is left beside it.
     assert names(target.parent) == ["learner"]
+
+
+HOLD_LOCK = """
+import sys
+from mnist_course.files import lock_folder
+with lock_folder("new"):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path, monkeypatch):
+    target = tmp_path / "learner"
+    with atomic_folder(target) as part:
+        (part / "old").touch()
+    rename = Path.rename
+
+    def fail_at_last(path, new):
+        if path.name == "part":
+            raise PermissionError
+        return rename(path, new)
+
+    monkeypatch.setattr(Path, "rename", fail_at_last)
+    with pytest.raises(PermissionError), atomic_folder(target) as part:
+        (part / "new").touch()
+    assert names(target) == ["old"]
+
+
+def test_all_files_of_a_folder_are_flushed_before_it_has_its_name(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.append(os.fstat(number).st_ino))
+    with atomic_folder(tmp_path / "learner") as part:
+        (part / "sub").mkdir()
+        (part / "sub" / "file").touch()
+        inodes = {path.stat().st_ino for path in [part, part / "sub", part / "sub" / "file"]}
+    assert set(flushed) == inodes | {tmp_path.stat().st_ino}
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file", "File exists"), ("file/below", "Not a directory"), ("n" * 300, "too long")],
+)
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path, place, reason):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=reason) as refused, lock_folder(tmp_path / place):
+        pass
+    assert str(refused.value).startswith(f"{tmp_path / place} cannot be written (")
+
+
+def test_a_folder_is_locked_until_its_command_ends(tmp_path):
+    for _ in range(2):
+        with lock_folder(tmp_path / "new"):
+            pass
+
+
+def test_a_folder_is_locked_until_its_command_is_killed(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(
+            RuntimeError, match="another run or sweep is writing into .*new: wait, or"
+        ):
+            with lock_folder(tmp_path / "new"):
+                pass
+        process.kill()
+    with lock_folder(tmp_path / "new"):
+        pass

@@ -24,7 +24,7 @@ from mnist_course.files import atomic_folder
 from mnist_course.handout import command, read_notes, write_instructor, write_learner
 from mnist_course.notebooks import read_notebook
 from mnist_course.parameters import read_parameters
-from mnist_course.run import run_copy
+from mnist_course.run import execute
 
 SOURCE = ROOT / "notebooks"
 NAMES = [path.stem for path in NOTEBOOKS]
@@ -392,9 +392,9 @@ def test_a_learners_notebook_runs_to_its_end(handouts, tmp_path, name):
     notebook.cells += [cell for cell in original.cells if is_solution(cell)]
     notebook.cells.append(record)
     defaults = read_parameters(notebook)
-    outcome = run_copy(
+    executed, outcome = execute(
         notebook,
-        tmp_path / "executed.ipynb",
+        name,
         parameters={key: value for key, value in SHORT.items() if key in defaults},
         folder=tmp_path,
         timeout=900,
@@ -402,7 +402,6 @@ def test_a_learners_notebook_runs_to_its_end(handouts, tmp_path, name):
     )
     assert outcome["error"] is None, f"{outcome['cell']}: {outcome['error']}"
     assert outcome["record"]["digits"]["name"] == "bundled digits"
-    executed = nbformat.read(tmp_path / "executed.ipynb", 4)
     for cell in code_cells(executed, "exercise"):
         assert printed(cell)
         assert "Right" not in printed(cell), f"{cell.id}: {printed(cell)}"

@@ -165,13 +165,13 @@ def write_executed(path, record, **outcome):
 
 
 def test_an_outcome_is_read_from_an_executed_notebook(tmp_path):
-    outcome = {"seconds": 1.5, "cell": None, "error": None}
+    outcome = {"seconds": 1.5, "cell": None, "error": None, "started": True}
     path = write_executed(tmp_path / "01_stub.ipynb", RECORD, **outcome)
     assert read_outcome(path) == {"notebook": "01_stub", "record": RECORD, **outcome}
 
 
 def test_a_record_that_is_not_valid_is_passed_over(tmp_path):
-    outcome = {"seconds": 1.5, "cell": "record", "error": "no valid record"}
+    outcome = {"seconds": 1.5, "cell": "record", "error": "no record", "started": True}
     path = write_executed(tmp_path / "01_stub.ipynb", RECORD | {"schema": 2}, **outcome)
     assert read_outcome(path) == {"notebook": "01_stub", "record": None, **outcome}
 

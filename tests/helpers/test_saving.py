@@ -102,6 +102,16 @@ def test_written_whole_leaves_nothing_of_a_failure(tmp_path):
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done = []
+    replace = os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(os.fstat(number).st_ino))
+    monkeypatch.setattr(os, "replace", lambda *paths: done.append("name") or replace(*paths))
+    with atomic_write(tmp_path / "file") as part:
+        part.touch()
+    assert done == [(tmp_path / "file").stat().st_ino, "name", tmp_path.stat().st_ino]
+
+
 # --- files of another format, damaged ones, and ones that claim too much -------------------------
 
 

@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "models": set(),
     "tables": set(),
     "record": set(),
-    "saving": set(),
+    "scratch": set(),
+    "saving": {"scratch"},
     "failures": set(),
     "augmentation": set(),
     "evaluation": {"preprocessing"},
@@ -44,7 +45,16 @@ MAY_IMPORT = {
     "pad": set(),
     "exercises": {"tables"},
 }
-WITHOUT_PLOTS = {"data", "preprocessing", "models", "evaluation", "tables", "record", "saving"}
+WITHOUT_PLOTS = {
+    "data",
+    "preprocessing",
+    "models",
+    "evaluation",
+    "tables",
+    "record",
+    "saving",
+    "scratch",
+}
 
 NOT_IMPORTED = {  # declared all the same, because
     "cryptography": "distributed makes the certificates of a sweep with it",

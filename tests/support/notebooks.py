@@ -61,9 +61,14 @@ def hashes(folder):
 
 
 def output_text(path):
+    """Return all that the executed notebook in a file has printed."""
+    return printed(nbformat.read(path, as_version=4))
+
+
+def printed(executed):
     """Return all that an executed notebook has printed."""
     text = ""
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in executed.cells:
         for output in cell.get("outputs", []):
             text += output.get("text", "")
     return text

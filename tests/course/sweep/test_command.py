@@ -29,7 +29,8 @@ from support.sweep_stub import (
 )
 
 from mnist_course.__main__ import main
-from mnist_course.sweep.results import lock_folder, read_results, write_result
+from mnist_course.files import lock_folder
+from mnist_course.sweep.results import read_results, write_result
 
 
 def files(folder):
@@ -79,7 +80,9 @@ def test_a_folder_into_which_another_sweep_writes_is_refused(here, capsys):
     with lock_folder("out"):
         assert main("sweep 01_stub --set seed=1 --output out".split()) == 2
     error = capsys.readouterr().err
-    assert error == "mnist-course: another sweep is writing into out: wait, or name another\n"
+    assert (
+        error == "mnist-course: another run or sweep is writing into out: wait, or name another\n"
+    )
 
 
 def test_a_dry_run_lists_what_would_be_run_and_writes_nothing(here, capsys):
@@ -259,7 +262,7 @@ def start_and_wait(folder):
     seeds = f"seed=0,{Seed.WAITS_FOR_FILE},1"
     process = start(folder, "--set", seeds, "--workers", "1")
     wait_until(lambda: len(finished(folder)) == 1 and len(started_seeds(folder)) == 2)
-    with pytest.raises(RuntimeError, match="another sweep is writing into"):
+    with pytest.raises(RuntimeError, match="another run or sweep is writing into"):
         with lock_folder(folder / "out"):
             pass
     family = psutil.Process(process.pid).children(recursive=True)

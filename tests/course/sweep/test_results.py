@@ -1,15 +1,12 @@
-"""The folder of a sweep: its lock, its results, and the tables of them."""
+"""The folder of a sweep: its results, and the tables of them."""
 
 import csv
 import os
-import subprocess
-import sys
 
 import pytest
 from support.sweep_stub import make_result, make_scored
 
 from mnist_course.sweep.results import (
-    lock_folder,
     read_results,
     result_row,
     summary_table,
@@ -41,37 +38,6 @@ def test_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch, full, left):
         write_result(tmp_path, make_result(1), "the notebook")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == left
     assert read_results(tmp_path) == {}
-
-
-HOLD_LOCK = """
-import sys
-from mnist_course.sweep.results import lock_folder
-with lock_folder("new"):
-    print("locked", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_folder_is_locked_until_its_sweep_ends(tmp_path):
-    for _ in range(2):
-        with lock_folder(tmp_path / "new"):
-            pass
-
-
-def test_a_folder_is_locked_until_its_sweep_is_killed(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD_LOCK],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout.readline() == b"locked\n"
-        with pytest.raises(RuntimeError, match="another sweep is writing into .*new: wait, or"):
-            with lock_folder(tmp_path / "new"):
-                pass
-        process.kill()
-    with lock_folder(tmp_path / "new"):
-        pass
 
 
 def test_the_csv_file_has_a_row_for_each_run_with_all_that_is_known(tmp_path):

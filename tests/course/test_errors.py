@@ -1,0 +1,67 @@
+"""What is told of an error, in one line."""
+
+import pytest
+from nbformat.v4 import new_output
+
+from mnist_course.errors import describe_cell_error, describe_failure, shorten
+
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "cell.py", line 1, in <module>
+  | ExceptionGroup: several (3 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "cell.py", line 5, in <module>
+    |     try: g()
+    |          ^^^
+    | KeyError: 'q'
+    +---------------- 2 ----------------
+    | OSError: first line
+    | last line
+    +---------------- 3 ----------------
+    | ExceptionGroup: in (1 sub-exception)
+    +-+---------------- 1 ----------------
+      | KeyError: 'x'
+      +------------------------------------
+"""
+
+
+def test_a_group_of_errors_tells_each_of_them():
+    message = {"ename": "ExceptionGroup", "evalue": "several (3 sub-exceptions)"}
+    outputs = [new_output("stream", name="stderr", text=GROUP)]
+    assert describe_cell_error(message, outputs) == (
+        "ExceptionGroup: several (3 sub-exceptions): "
+        "KeyError: 'q'; OSError: first line; ExceptionGroup: in (1 sub-exception); KeyError: 'x'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("", "E"), (" \n", "E"), ("a\nb\n\n", "E: b"), ("x" * 10_000_000, f"E: {'x' * 296}…")],
+)
+def test_the_last_line_of_an_error_is_told_and_not_all_of_a_long_one(text, told):
+    assert describe_cell_error({"ename": "E", "evalue": text}, []) == told
+
+
+def test_an_error_without_a_text_of_its_own_is_told_by_its_name():
+    class OddError(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    assert describe_failure(OddError()) == "OddError"
+
+
+def test_a_full_disk_is_told_without_a_number():
+    error = OSError(28, "No space left on device", "/tmp/x")
+    assert describe_failure(error) == "the run could not go on: No space left on device (/tmp/x)"
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_a_time_out_is_told_only_when_the_time_is_up(timeout):
+    told = describe_failure(TimeoutError("no output"), timeout=timeout)
+    assert told.startswith("time-out: the run was not done after 5") == (timeout is not None)
+
+
+@pytest.mark.parametrize("length", [299, 300, 301])
+def test_what_is_cut_says_so(length):
+    assert shorten("x" * length) == ("x" * length if length <= 300 else "x" * 299 + "…")

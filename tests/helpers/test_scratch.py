@@ -1,0 +1,150 @@
+"""Temporary folders that nobody else enters, and that go away even when the program is killed."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from mnist_helpers import scratch
+from mnist_helpers.scratch import LOCK_NAME, flush_to_disk, remove_left_behind, scratch_folder
+
+HOLD_FOLDER = """
+import sys
+from mnist_helpers.scratch import scratch_folder
+with scratch_folder(sys.argv[1]) as folder:
+    (folder / "half").write_text("written")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def other_process(tmp_path):
+    """A process that has a scratch folder in `tmp_path`, and that folder's path."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD_FOLDER, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        folder = process.stdout.readline().strip()
+        assert folder.startswith(str(tmp_path))
+        yield process, folder
+        process.kill()
+
+
+def test_a_scratch_folder_is_private_and_goes_away(tmp_path):
+    with pytest.raises(ZeroDivisionError), scratch_folder(tmp_path) as folder:
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert names(folder) == [LOCK_NAME]
+        (folder / "sub").mkdir()
+        raise ZeroDivisionError
+    assert names(tmp_path) == []
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next(tmp_path, other_process):
+    process, folder = other_process
+    process.kill()
+    process.wait()
+    assert os.path.exists(folder)
+    with scratch_folder(tmp_path) as own:
+        assert names(tmp_path) == [own.name]
+
+
+def test_what_a_living_process_uses_stays(tmp_path, other_process):
+    process, folder = other_process
+    with scratch_folder(tmp_path):
+        assert os.listdir(folder)
+    process.communicate("", timeout=30)
+    assert process.returncode == 0 and names(tmp_path) == []
+
+
+def test_many_threads_at_once_take_nothing_from_each_other(tmp_path):
+    faults = []
+
+    def work():
+        for _ in range(30):
+            try:
+                with scratch_folder(tmp_path) as folder:
+                    (folder / "file").write_text("mine")
+                    assert (folder / "file").read_text() == "mine"
+            except BaseException as error:
+                faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == [] and names(tmp_path) == []
+
+
+def test_a_folder_found_before_it_was_locked_is_replaced_by_another(tmp_path, monkeypatch):
+    take_lock = scratch.take_lock
+    found = []
+
+    def clean_first(path):
+        # As if another process came by between the folder and its lock.
+        monkeypatch.setattr(scratch, "take_lock", take_lock)
+        found.append(path.parent)
+        remove_left_behind(tmp_path)
+        return take_lock(path)
+
+    monkeypatch.setattr(scratch, "take_lock", clean_first)
+    with scratch_folder(tmp_path) as folder:
+        assert found != [folder] and names(tmp_path) == [folder.name]
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_links_and_folders_of_others_stay(tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "file").touch()
+    # Left by this program, but for the links and the owner.
+    prefix = scratch._own_prefix()
+    (tmp_path / f"{prefix}link").symlink_to(target)
+    (tmp_path / f"{prefix}file").touch()
+    remove_left_behind(tmp_path)
+    assert names(tmp_path) == [f"{prefix}file", f"{prefix}link", "target"]
+    assert names(target) == ["file"]
+    (tmp_path / f"{prefix}folder").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    remove_left_behind(tmp_path)
+    assert f"{prefix}folder" in names(tmp_path)
+
+
+@pytest.mark.parametrize(("days", "stays"), [(1, True), (8, False)])
+def test_what_another_computer_has_left_is_removed_when_it_is_old(tmp_path, days, stays):
+    folder = tmp_path / ".mnist-ffff-abc"
+    folder.mkdir()
+    then = time.time() - days * 24 * 3600
+    os.utime(folder, (then, then))
+    remove_left_behind(tmp_path)
+    assert folder.exists() == stays
+
+
+def test_a_disk_without_locks_can_be_used_and_is_not_cleaned(tmp_path, monkeypatch):
+    monkeypatch.setattr(scratch, "take_lock", lambda path: None)
+    (tmp_path / f"{scratch._own_prefix()}abc").mkdir()
+    with scratch_folder(tmp_path) as folder:
+        assert folder.is_dir()
+    assert names(tmp_path) == [f"{scratch._own_prefix()}abc"]
+
+
+def test_files_and_names_are_flushed(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.append(os.fstat(number).st_ino))
+    file = tmp_path / "file"
+    file.touch()
+    flush_to_disk(file)
+    flush_to_disk(tmp_path)
+    assert flushed == [file.stat().st_ino, tmp_path.stat().st_ino]
