@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "record": set(),
     "saving": set(),
     "failures": set(),
-    "augmentation": set(),
+    "augmentation": {"preprocessing"},
     "evaluation": {"preprocessing"},
     "plotting": {"evaluation", "preprocessing"},
     "training": {"evaluation", "plotting", "preprocessing"},
