@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mnist_helpers.preprocessing import check_number
+
 IMAGE_SIDE = 28
 N_PIXELS = IMAGE_SIDE**2
 # Rows and columns are counted from 0 to 27, so the middle lies between 13 and 14.
@@ -56,7 +58,9 @@ class RandomWarp(keras.layers.Layer):
     Raises
     ------
     ValueError
-        If the images have another shape.
+        If the images have another shape, or a value is infinite, NaN or out of range.
+    TypeError
+        If a value is no number.
 
     Examples
     --------
@@ -80,6 +84,18 @@ class RandomWarp(keras.layers.Layer):
         # In a bfloat16 model, too: a position in the image needs more than bfloat16's 8 bits.
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
+        amounts = {
+            "rotation": rotation,
+            "shear": shear,
+            "zoom": zoom,
+            "translation": translation,
+            "elastic": elastic,
+            "stroke": stroke,
+        }
+        for name, amount in amounts.items():
+            check_number(name, amount)
+        if abs(stroke) > 1:
+            raise ValueError(f"`stroke` must be at most 1; received {stroke}.")
         self.rotation = np.deg2rad(rotation)
         self.shear = shear
         self.zoom = zoom

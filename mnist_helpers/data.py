@@ -5,10 +5,14 @@ library reaches it, and of all that Python offers only a thread can be left behi
 """
 
 import contextlib
+import errno
+import fnmatch
 import gzip
 import hashlib
 import multiprocessing
 import os
+import re
+import struct
 import sys
 import tempfile
 import threading
@@ -16,6 +20,7 @@ import warnings
 import zipfile
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -30,6 +35,10 @@ BAR_DELAY_SECONDS = 1
 # The four arrays take 55 MB, not even compressed.
 MAX_BYTES = 2**26
 _CHUNK_BYTES = 2**16
+# No file is so long that its length has more.
+_MAX_LENGTH_DIGITS = 20
+# An error quotes at most so much of a path, an address or another error.
+_QUOTED_CHARACTERS = 300
 
 # The shape of each array, and the sha256 of its values.
 _ARRAYS = {
@@ -58,6 +67,17 @@ _IDX_PATTERNS = {
     "y_test": "t10k-labels?idx1*",
 }
 _ZIP_MAGIC = b"PK"
+# The end of a zip: the length of the list of members stands in its bytes 12 to 16. A comment of at
+# most 64 KB may follow. Zip64, for files above 4 GB, adds a record before it.
+_ZIP_END_MAGIC = b"PK\5\6"
+_ZIP64_MAGIC = b"PK\6\7"
+_ZIP_END_BYTES = 22
+_ZIP64_BYTES = 20
+_MAX_COMMENT_BYTES = 2**16
+# Four members need some 250 bytes.
+_MAX_LIST_BYTES = 2**16
+# These unpack a little at a time. Others, which numpy never writes, unpack all that they are given.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _GZIP_MAGIC = b"\x1f\x8b"
 _NPY_MAGIC = npy_format.magic(1, 0)
 # The third byte of an IDX file says what its values are: 8 is for uint8.
@@ -109,6 +129,8 @@ def load_mnist(path=None):
     ------
     FileNotFoundError, OSError, ValueError
         If the place named is missing, unreadable or not exactly MNIST; if ``"mnist"`` is nowhere.
+    TypeError
+        If `path` is neither text nor path-like.
 
     Notes
     -----
@@ -121,6 +143,8 @@ def load_mnist(path=None):
     >>> x_train.shape
     (1500, 28, 28)
     """
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`path` must be text or a path; received {_shorten(repr(path))}")
     source = _choose_source(path, os.environ.get("MNIST_HELPERS_DATA", ""))
     if source == "digits":
         return _bundled_digits()
@@ -193,7 +217,18 @@ def _read_source(source):
         return _read(Path(os.path.expanduser(source)))
     except (OSError, ValueError) as error:
         cure = f"Give {_FORMS}, or leave `path` and MNIST_HELPERS_DATA empty for a download."
-        raise type(error)(f"{source}: {error}. {cure}") from None
+        # Some kinds of ValueError, such as a UnicodeEncodeError, cannot be made from a text alone.
+        kind = ValueError if isinstance(error, ValueError) else type(error)
+        raise kind(f"{_shorten(source)}: {_shorten(error)}. {cure}") from None
+
+
+def _shorten(thing):
+    """Return a text for an error message: in one line, not too long, without control characters."""
+    line = " ".join(str(thing)[: 2 * _QUOTED_CHARACTERS].split())
+    visible = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    if len(visible) <= _QUOTED_CHARACTERS:
+        return visible
+    return f"{visible[: _QUOTED_CHARACTERS - 3]}..."
 
 
 # --- where MNIST may be --------------------------------------------------------------------------
@@ -201,16 +236,14 @@ def _read_source(source):
 
 def _search():
     """Try each place where MNIST may be; raise FileNotFoundError with all the reasons."""
-    import pooch
-
     keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
     keras_cache = Path(os.path.expanduser(keras_home), "datasets", "mnist.npz")
-    own_cache = pooch.os_cache("mnist_helpers") / "mnist.npz"
+    own_cache = _own_cache()
     url = os.environ.get("MNIST_HELPERS_URL") or URL
     attempts = [
         (f"{keras_cache}", lambda: _read(keras_cache)),
-        (f"{own_cache}", lambda: _read(own_cache)),
-        (f"{url} into {own_cache}", lambda: _download(url, own_cache)),
+        (f"{own_cache}", lambda: _read(_in_a_home(own_cache))),
+        (f"{_public(url)} into {own_cache}", lambda: _download(url, _in_a_home(own_cache))),
     ]
     reasons = ""
     for description, load in attempts:
@@ -218,9 +251,99 @@ def _search():
             return load()
         except Exception as error:
             # Whatever went wrong, the next place may do.
-            reasons += f"\n  - {description}: {_root_cause(error)}"
+            reason = _shorten(error) or type(error).__name__
+            reasons += f"\n  - {_shorten(description)}: {reason}"
     advice = f'Go online, set MNIST_HELPERS_DATA to {_FORMS}, or take load_mnist("digits").'
     raise FileNotFoundError(f"MNIST could not be had:{reasons}\n{advice}")
+
+
+def _own_cache():
+    import pooch
+
+    try:
+        folder = pooch.os_cache("mnist_helpers")
+    except RuntimeError:
+        # So say newer versions of what pooch asks when nobody has told them of a home.
+        folder = Path("~", ".cache", "mnist_helpers")
+    return folder / "mnist.npz"
+
+
+def _in_a_home(path):
+    """Return a path, unless it lies in a home folder that nobody knows."""
+    # Older versions leave "~" as it is, which would be a folder of that name in this one.
+    if path.parts[0] == "~":
+        raise FileNotFoundError("there is no home folder; set the variable HOME to one")
+    return path
+
+
+# --- addresses that may hold a password ----------------------------------------------------------
+
+
+def _public(address):
+    """Return what of an address may be printed and stored: no user, no password, no query."""
+    try:
+        parts, _ = _split_address(address)
+    except ValueError:
+        # Who can tell where the password in it begins?
+        if "@" in address:
+            return "the address in MNIST_HELPERS_URL"
+        return re.split("[?#]", address)[0]
+    return parts._replace(query="", fragment="").geturl()
+
+
+def _split_address(address):
+    """Take an address apart.
+
+    Returns
+    -------
+    parts : urllib.parse.SplitResult
+        Without user and password.
+    user_and_password : tuple of bytes, or None
+
+    Raises
+    ------
+    ValueError
+        If it is none for a download. Nothing of the address is repeated.
+    """
+    expected = "expected an address that begins with http:// or https:// and the name of a server"
+    try:
+        parts = urlsplit(address.strip())
+        # The port is looked at only when it is asked for.
+        is_complete = parts.hostname is not None and parts.port != 0
+    except ValueError:
+        raise ValueError(expected) from None
+    if parts.scheme not in ("http", "https") or not is_complete:
+        raise ValueError(expected)
+    # A password with a slash makes its first half a port, which the libraries' errors repeat.
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError(
+            "write the signs / ? # @ of a password as %2F %3F %23 %40, and @ elsewhere"
+        )
+    login, at, server = parts.netloc.rpartition("@")
+    if not at:
+        return parts, None
+    user, _, password = login.partition(":")
+    # In bytes, because requests knows no letters beyond Latin-1.
+    user_and_password = (os.fsencode(unquote(user)), os.fsencode(unquote(password)))
+    return parts._replace(netloc=server), user_and_password
+
+
+def _without_addresses(error):
+    """Say why an address could not be asked, without what libraries repeat of it.
+
+    It is not always ours: a server may send on to an address that is signed.
+    """
+    import requests
+
+    unusable = (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+    )
+    if isinstance(error, unusable):
+        return "this address, or the one that the server sends on to, cannot be asked"
+    text, _, _ = str(_root_cause(error)).partition(" for url: ")
+    return re.sub(r"\S*(://|[?@])\S*", "...", text)
 
 
 def _root_cause(error):
@@ -228,6 +351,9 @@ def _root_cause(error):
     if not error.args:
         return error
     return getattr(error.args[0], "reason", error)
+
+
+# --- a download ----------------------------------------------------------------------------------
 
 
 def _download(url, target):
@@ -266,22 +392,40 @@ def _fetch_within_time(url, part, bar):
 
 def _fetch(url, part, bar, abandoned):
     """Write what an address gives into the file `part`, and tell the progress bar."""
+    received = 0
+    with _ask(url) as response, part.open("wb") as file:
+        _check_status(response)
+        bar.total = _declared_size(response.headers)
+        while not abandoned.is_set():
+            # Not `iter_content`: the length of a chunk may be a line without end, and urllib3
+            # would keep all of it (2.8.0).
+            chunk = response.raw.read(_CHUNK_BYTES, decode_content=True)
+            if not chunk:
+                return
+            received += len(chunk)
+            if received > MAX_BYTES:
+                raise _data_error(f"at most {MAX_BYTES:,} bytes", "more")
+            file.write(chunk)
+            bar.update(len(chunk))
+
+
+def _ask(url):
+    """Return a server's answer; its content has not been read yet."""
     import requests
 
-    received = 0
+    parts, user_and_password = _split_address(url)
     timeout = (CONNECT_SECONDS, READ_SECONDS)
-    with requests.get(url, stream=True, timeout=timeout) as response:
+    try:
+        return requests.get(parts.geturl(), auth=user_and_password, stream=True, timeout=timeout)
+    except Exception as error:
+        raise ConnectionError(_without_addresses(error)) from None
+
+
+def _check_status(response):
+    try:
         response.raise_for_status()
-        bar.total = _declared_size(response.headers)
-        with part.open("wb") as file:
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                if abandoned.is_set():
-                    return
-                received += len(chunk)
-                if received > MAX_BYTES:
-                    raise _data_error(f"at most {MAX_BYTES:,} bytes", "more")
-                file.write(chunk)
-                bar.update(len(chunk))
+    except OSError as error:
+        raise ConnectionError(_without_addresses(error)) from None
 
 
 def _declared_size(headers):
@@ -290,7 +434,7 @@ def _declared_size(headers):
     if "Content-Encoding" in headers:
         return None
     length = headers.get("Content-Length", "")
-    if not length.isdecimal():
+    if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS:
         return None
     return int(length)
 
@@ -301,9 +445,9 @@ def _declared_size(headers):
 def _read(path):
     """Read and check the four arrays; the caller adds the place to what is raised."""
     npz_path = path
-    if path.is_dir():
-        npz_path = path / "mnist.npz"
     try:
+        if path.is_dir():
+            npz_path = path / "mnist.npz"
         if npz_path.is_file():
             x_train, y_train, x_test, y_test = _read_npz(npz_path)
         elif path.is_dir():
@@ -311,9 +455,12 @@ def _read(path):
         else:
             raise FileNotFoundError("there is no such file or folder")
     except Exception as error:
-        # For damage, zipfile, zlib, gzip and others each raise an error of their own; these three
-        # are ours or say enough. Subclasses, such as UnicodeDecodeError, mean damage too.
+        # For damage, zipfile, zlib, gzip and others each raise an error of their own; these are
+        # ours or the system's. Other subclasses, such as UnicodeDecodeError, mean damage too.
         if type(error) in (ValueError, FileNotFoundError, PermissionError):
+            raise
+        # A damaged zip points to a place before the file's beginning.
+        if type(error) is OSError and error.errno != errno.EINVAL:
             raise
         raise _data_error("whole files", f"a damaged or cut one ({error!r})") from error
     return (x_train, y_train), (x_test, y_test)
@@ -326,13 +473,34 @@ def _read_npz(path):
         start = file.peek(64)
         if not start.startswith(_ZIP_MAGIC):
             raise _data_error("an .npz archive", _describe_start(start))
+        _check_list(file)
         with zipfile.ZipFile(file) as archive:
             _check_members(archive.namelist())
             for name in _ARRAYS:
+                method = archive.getinfo(f"{name}.npy").compress_type
+                if method not in _ZIP_METHODS:
+                    raise _data_error(f"{name} stored or deflated", f"compression method {method}")
                 with archive.open(f"{name}.npy") as member:
                     _check_npy_header(member, name)
                     arrays.append(_read_values(member, name))
     return arrays
+
+
+def _check_list(file):
+    """Refuse an archive with a long list of members: `zipfile` reads all of it at once."""
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_BYTES:
+        raise _data_error(f"at most {MAX_BYTES:,} bytes", f"{size:,}")
+    file.seek(max(size - _ZIP_END_BYTES - _MAX_COMMENT_BYTES, 0))
+    tail = file.read()
+    place = tail.rfind(_ZIP_END_MAGIC)
+    end = tail[place : place + _ZIP_END_BYTES]
+    if place < 0 or len(end) < _ZIP_END_BYTES:
+        raise _data_error("whole files", "a damaged or cut one (it is not a zip file)")
+    (list_bytes,) = struct.unpack("<I", end[12:16])
+    is_zip64 = _ZIP64_MAGIC in tail[max(place - _ZIP64_BYTES, 0) : place]
+    if list_bytes > _MAX_LIST_BYTES or is_zip64:
+        raise _data_error(f"the {len(_ARRAYS)} arrays of MNIST", "an archive made for more")
 
 
 def _check_members(members):
@@ -344,8 +512,11 @@ def _check_members(members):
 def _read_idx(folder):
     """Return the four arrays of a folder with the original files."""
     arrays = []
+    # Not `glob`, which finds nothing where it may not look.
+    names = os.listdir(folder)
     for name, pattern in _IDX_PATTERNS.items():
-        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+        candidates = sorted(folder / fitting for fitting in fnmatch.filter(names, pattern))
+        paths = [path for path in candidates if path.is_file()]
         if not paths:
             raise FileNotFoundError(f"expected mnist.npz or four IDX files; nothing fits {pattern}")
         with paths[0].open("rb") as file:

@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from mnist_helpers.preprocessing import as_array, check_number
+
 N_DIGITS = 10
+# The types of numbers: bool, int, unsigned, float.
+NUMBER_KINDS = "biuf"
 
 
 def predict_digits(model, inputs):
@@ -23,7 +27,9 @@ def predict_digits(model, inputs):
     Raises
     ------
     ValueError
-        If the model has other than ten outputs.
+        If the model has other than ten outputs, or `inputs` are no numbers or none at all.
+    TypeError
+        If `model` is no model.
 
     Examples
     --------
@@ -33,7 +39,15 @@ def predict_digits(model, inputs):
     >>> digits.shape, probabilities.shape
     ((3,), (3, 10))
     """
-    probabilities = model.predict(inputs, batch_size=1000, verbose=0)
+    if not hasattr(model, "predict"):
+        raise TypeError(f"`model` must be a Keras model; received a {type(model).__name__}.")
+    inputs = as_array("inputs", inputs)
+    if inputs.dtype.kind not in NUMBER_KINDS or inputs.size == 0:
+        raise ValueError(
+            "`inputs` must be numbers of shape (n, 784) or (n, 28, 28, 1), n at least 1; "
+            f"received {inputs.dtype} {inputs.shape}."
+        )
+    probabilities = as_array("outputs", model.predict(inputs, batch_size=1000, verbose=0))
     if probabilities.ndim != 2 or probabilities.shape[1] != N_DIGITS:
         raise ValueError(f"`model` must give shape (n, 10); received {probabilities.shape}.")
     return probabilities.argmax(axis=1), probabilities
@@ -55,7 +69,8 @@ def correct_and_incorrect_indices(labels, predicted):
     Raises
     ------
     ValueError
-        If the shapes are not both (n,). One-hot labels and probabilities need ``argmax(axis=1)``.
+        If they are no numbers, or the shapes are not both (n,). One-hot labels and probabilities
+        need ``argmax(axis=1)``.
 
     Examples
     --------
@@ -65,8 +80,11 @@ def correct_and_incorrect_indices(labels, predicted):
     >>> incorrect
     array([1])
     """
-    labels = np.asarray(labels)
-    predicted = np.asarray(predicted)
+    labels = as_array("labels", labels)
+    predicted = as_array("predicted", predicted)
+    for name, digits in (("labels", labels), ("predicted", predicted)):
+        if digits.dtype.kind not in NUMBER_KINDS:
+            raise ValueError(f"`{name}` must be digits from 0 to 9; received {digits.dtype}.")
     if labels.ndim != 1 or labels.shape != predicted.shape:
         raise ValueError(
             "`labels` and `predicted` must both be digits of shape (n,); "
@@ -98,6 +116,8 @@ def accuracy_interval(n_correct, n):
     ------
     ValueError
         If the counts are impossible.
+    TypeError
+        If they are no numbers.
 
     Examples
     --------
@@ -108,8 +128,13 @@ def accuracy_interval(n_correct, n):
     # SciPy's statistics take a second to import, which drawing digits should not cost.
     from scipy.stats import binomtest
 
-    if not (n >= 1 and 0 <= n_correct <= n):
-        raise ValueError(f"need 0 <= n_correct <= n and n >= 1; received {n_correct} of {n}.")
+    check_number("n_correct", n_correct)
+    check_number("n", n)
+    is_possible = n >= 1 and 0 <= n_correct <= n
+    if not is_possible or int(n) != n or int(n_correct) != n_correct:
+        raise ValueError(
+            f"need whole numbers 0 <= n_correct <= n and n >= 1; received {n_correct} of {n}."
+        )
     # SciPy refuses counts that are floats, such as 9822.0.
     result = binomtest(int(n_correct), int(n))
     interval = result.proportion_ci(confidence_level=0.95, method="wilson")

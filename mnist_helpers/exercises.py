@@ -5,10 +5,18 @@ returns with `_compare`, and return the sentence that follows `Right`. For a mul
 the replies in choices.yaml and let the check return `_choose("<name>", answer)`.
 
 A check looks at what an answer is or does, never at how it is written.
+
+An answer may be anything, such as a range of a billion numbers, or an object whose `len` never
+returns. So no check touches one before `_call`, `_array`, `_number` or `_items` has made plain
+values of it; and whatever runs code of the answer goes through `_ask`, which has a time limit.
 """
 
 import copy
 import functools
+import itertools
+import reprlib
+import sys
+import threading
 from importlib import resources
 from itertools import pairwise
 
@@ -25,6 +33,17 @@ _TOLERANCE = 1e-6
 
 # A received value is quoted in a hint up to this many characters.
 _QUOTED_CHARACTERS = 60
+# Of an error's message there is more to learn.
+_ERROR_CHARACTERS = 200
+
+# How long an answer may take: a function to return, an object to say what it is.
+_CALL_SECONDS = 20
+_READ_SECONDS = 2
+# The most numbers that an answer has by right are those of 50 images of 784 pixels.
+_MAX_NUMBERS = 100_000
+# Lists in lists, as deep as arrays can be.
+_MAX_DEPTH = 32
+_PLAIN_TYPES = (bool, int, float, str)
 
 
 class _HintError(Exception):
@@ -37,7 +56,9 @@ def _prints(check):
     @functools.wraps(check)
     def printing_check(answer):
         try:
-            print("Right.", check(answer))
+            # Infinity and NaN are wrong, which a hint says better than a warning.
+            with np.errstate(all="ignore"):
+                print("Right.", check(answer))
         except _HintError as hint:
             print(hint)
         # Whatever was handed over, the notebook goes on: Run All meets unsolved exercises, too.
@@ -147,7 +168,7 @@ def check_average(average):
     images = np.random.default_rng(0).integers(0, 256, (6, 28, 28)).astype("uint8")
     labels = np.array([3, 5, 3, 3, 5, 1])
     threes = images[labels == 3].astype(float)
-    received = np.asarray(_call(average, images, labels, 3))
+    received = _array(_call(average, images, labels, 3))
     if received.shape == threes.shape:
         raise _HintError(
             "These are the right images, all of them. What is their mean, pixel by pixel?"
@@ -244,7 +265,8 @@ def check_shuffle(shuffle):
     # Every pixel of an image is its label, so an image says which label it should have.
     images = labels[:, None] * np.ones(784)
     received = _call(shuffle, images, labels)
-    if not isinstance(received, tuple | list) or len(received) != 2:
+    received = _items(received) if isinstance(received, tuple | list) else []
+    if len(received) != 2:
         raise _HintError("Two things must come back, as `return images, labels` does.")
     received_images = _array(received[0])
     received_labels = _array(received[1])
@@ -422,10 +444,11 @@ def check_output_layer(model):
     images = brightness * np.random.default_rng(0).random((20, 28, 28, 1), dtype="float32")
     tensor = _call(model, images)
     # Keras takes seconds to import; whoever hands over a model has imported it.
-    import keras
-
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.ops.is_tensor(tensor):
+        tensor = keras.ops.convert_to_numpy(tensor)
     tolerance = 1e-3
-    received = _array(keras.ops.convert_to_numpy(tensor))
+    received = _array(tensor)
     if received.shape != (20, 10):
         raise _HintError(
             f"Each image gets outputs of shape {received.shape[1:]}. How many digits are there?"
@@ -523,21 +546,24 @@ def check_fair(grid):
     """
     if not isinstance(grid, dict):
         raise _HintError("A grid is a dict: the name of each parameter, and a list of its values.")
+    # Those of `dict` itself: a dict of somebody's own may have others.
+    grid = dict(itertools.islice(dict.items(grid), _MAX_NUMBERS))
     for name, values in grid.items():
         if not isinstance(values, list | tuple | range):
             raise _HintError(
-                f"The values of {name} must stand in a list, also if there is only one."
+                f"The values of {_name(name)} must stand in a list, also if there is only one."
             )
+        grid[name] = _items(values)
     # A parameter that the grid leaves out keeps its default: the test digits, and a single seed.
-    evaluate_on = grid.get("evaluate_on", ["test"])
-    seeds = grid.get("seed", [1])
-    if list(evaluate_on) != ["validation"]:
+    evaluate_on = _plain(grid.get("evaluate_on", ["test"]))
+    seeds = _plain(grid.get("seed", [1]))
+    if evaluate_on != ["validation"]:
         raise _HintError("The test digits take part in the choice. Which parameter keeps them out?")
     if len(set(seeds)) < 2:
         raise _HintError("As it stands, nobody can tell a better design from a lucky run.")
     changed = [name for name, values in grid.items() if name != "seed" and len(values) > 1]
     if len(changed) != 1:
-        received = " and ".join(changed) or "nothing"
+        received = " and ".join(_name(name) for name in changed) or "nothing"
         raise _HintError(
             f"One thing at a time should change beside the seed; here it is {received}."
         )
@@ -644,7 +670,7 @@ def _choose(name, answer):
     replies = choice["replies"]
     letter = ""
     if isinstance(answer, str):
-        letter = answer.strip().lower()
+        letter = str.strip(answer).lower()
     if letter not in replies:
         letters = ", ".join(replies)
         raise _HintError(
@@ -663,14 +689,49 @@ def _call(function, *arguments):
         )
     try:
         # Copies: a function that changes its arguments must not change what it is compared with.
-        returned = function(*copy.deepcopy(arguments))
-    except Exception as error:
-        raise _HintError(f"It stops with {_error_text(error)}") from None
+        returned = _ask(_CALL_SECONDS, function, *copy.deepcopy(arguments))
+    except _AnswerError as failed:
+        raise _HintError(f"It stops with {_error_text(failed.error)}") from None
     if _is_unsolved(returned):
         raise _HintError(
             "Not solved yet: nothing comes back. Replace the three dots and run it again."
         )
     return returned
+
+
+class _AnswerError(Exception):
+    """Something that an answer itself raised."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+
+def _ask(seconds, function, *arguments):
+    """Run what may run an answer's own code; leave it behind when the time is up."""
+    returned = []
+    raised = []
+
+    def run():
+        try:
+            returned.append(function(*arguments))
+        except BaseException as error:
+            # Whatever it is: an `exit()` in an answer must not end the kernel.
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if returned:
+        return returned[0]
+    if not raised:
+        raise _HintError(
+            f"No answer came within {seconds} seconds. Is there a loop that never ends? "
+            "It goes on until you restart the kernel."
+        )
+    if isinstance(raised[0], _HintError):
+        raise raised[0]
+    raise _AnswerError(raised[0])
 
 
 def _is_unsolved(value):
@@ -680,13 +741,58 @@ def _is_unsolved(value):
 
 def _error_text(error):
     """Return an error's name and message in one line."""
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}"
+    return _text(_describe_error, error, _ERROR_CHARACTERS)
+
+
+def _describe_error(error):
+    return f"{type(error).__name__}: {error}"
 
 
 def _quote(value):
     """Return the beginning of a value's repr, in one line."""
-    return " ".join(repr(value).split())[:_QUOTED_CHARACTERS]
+    short = reprlib.Repr()
+    short.maxlist = short.maxtuple = short.maxdict = short.maxset = _QUOTED_CHARACTERS
+    short.maxstring = short.maxlong = short.maxother = 2 * _QUOTED_CHARACTERS
+    return _text(short.repr, value, _QUOTED_CHARACTERS)
+
+
+def _text(describe, value, n_characters):
+    """Return the beginning of what `describe` says of a value, in one line."""
+    try:
+        text = _ask(_READ_SECONDS, describe, value)
+    except (_AnswerError, _HintError):
+        return "something that cannot be shown"
+    return " ".join(text[: 2 * n_characters].split())[:n_characters]
+
+
+def _name(name):
+    """Return the name of a parameter as a hint shows it."""
+    if type(name) is str:
+        return " ".join(name[:_QUOTED_CHARACTERS].split())
+    return _quote(name)
+
+
+def _items(values):
+    """Return the items of a list, tuple or range as a plain list, if they are not too many."""
+    base = next(kind for kind in (list, tuple, range) if isinstance(values, kind))
+    # A subclass may have an `__iter__` without end.
+    items = list(itertools.islice(base.__iter__(values), _MAX_NUMBERS + 1))
+    _check_amount(len(items))
+    return items
+
+
+def _check_amount(amount):
+    if amount > _MAX_NUMBERS:
+        raise _HintError(f"That is more than {_MAX_NUMBERS:,} values. How many are asked for?")
+
+
+def _plain(items):
+    """Return those of a list's items that are plain values, and None for all others."""
+    return [item if _is_plain(item) else None for item in items]
+
+
+def _is_plain(value):
+    return type(value) in _PLAIN_TYPES or isinstance(value, np.generic)
 
 
 def _array(received, shape=None):
@@ -694,12 +800,48 @@ def _array(received, shape=None):
     if _is_unsolved(received):
         raise _HintError("Not solved yet: replace the three dots and run it again.")
     try:
-        array = np.asarray(received, dtype="float64")
-    except (TypeError, ValueError):
+        array = _ask(_READ_SECONDS, _read_array, received)
+    except _AnswerError:
         raise _HintError(f"Numbers are expected; received {_quote(received)}") from None
     if shape is not None and array.shape != shape:
         raise _HintError(f"The shape {shape} is expected; received {array.shape}.")
     return array
+
+
+def _read_array(received):
+    return np.asarray(_Reading().read(received), dtype="float64")
+
+
+class _Reading:
+    """The reading of one answer's numbers, up to a limit: a list may hold itself, and twice."""
+
+    def __init__(self):
+        self.n_read = 0
+
+    def read(self, value, depth=0):
+        """Return floats, float64 arrays and plain lists of these, or raise a TypeError."""
+        if isinstance(value, list | tuple | range) and depth < _MAX_DEPTH:
+            items = _items(value)
+            self._count(len(items))
+            return [self.read(item, depth + 1) for item in items]
+        if hasattr(type(value), "__array__"):
+            return self._read_array(value)
+        # Not `np.asarray`, which would also take what only has a length and items.
+        if type(value) in _PLAIN_TYPES or hasattr(type(value), "__float__"):
+            return float(value)
+        raise TypeError("no numbers")
+
+    def _read_array(self, value):
+        array = np.asarray(value)
+        self._count(array.size)
+        # NumPy would drop the imaginary part.
+        if array.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        return array.astype("float64")
+
+    def _count(self, amount):
+        self.n_read += amount
+        _check_amount(self.n_read)
 
 
 def _number(received):

@@ -1,5 +1,7 @@
 """From raw digits to what a network takes: arrays in, arrays out, no files and no models."""
 
+import math
+
 import numpy as np
 
 N_CLASSES = 10
@@ -7,6 +9,82 @@ N_CLASSES = 10
 _MAX_GRAY = 255
 _IMAGE_SHAPE = (28, 28)
 _N_PIXELS = 28 * 28
+
+# The types of labels: bool, int, unsigned, float, text.
+_LABEL_KINDS = "biufUS"
+# scikit-learn takes seeds below this.
+_MAX_SEED = 2**32
+# Another library's error is quoted up to here.
+_QUOTED_CHARACTERS = 200
+
+
+def as_array(name, values):
+    """Return values as an array, or say whose values are none.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the error message.
+    values : array_like
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        If NumPy makes no array of them, as of rows of unequal length.
+
+    Examples
+    --------
+    >>> as_array("labels", [[1], [2, 3]])
+    Traceback (most recent call last):
+    ...
+    ValueError: `labels` must be an array; received a list of which NumPy makes none.
+    """
+    try:
+        return np.asarray(values)
+    except Exception:
+        # Each library's tensors have errors of their own, where they hold no numbers yet.
+        raise ValueError(
+            f"`{name}` must be an array; received a {type(values).__name__} of which NumPy "
+            "makes none."
+        ) from None
+
+
+def check_number(name, value):
+    """Raise an error unless this is one finite number.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the error message.
+    value : float
+        Anything that ``float`` takes, but no text.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is infinite, NaN, or too large for a float.
+
+    Examples
+    --------
+    >>> check_number("n", [1, 2])
+    Traceback (most recent call last):
+    ...
+    TypeError: `n` must be a number; received a list.
+    """
+    try:
+        is_finite = math.isfinite(value)
+    except OverflowError:
+        is_finite = False
+    except Exception:
+        raise TypeError(f"`{name}` must be a number; received a {type(value).__name__}.") from None
+    if not is_finite:
+        raise ValueError(f"`{name}` must be a finite number; received another one.")
 
 
 def scale_pixels(images):
@@ -26,13 +104,15 @@ def scale_pixels(images):
     ------
     TypeError
         If `images` are not uint8, most often because they have been scaled already.
+    ValueError
+        If they are no array.
 
     Examples
     --------
     >>> scale_pixels(np.array([0, 51, 255], dtype="uint8"))
     array([0. , 0.2, 1. ], dtype=float32)
     """
-    images = np.asarray(images)
+    images = as_array("images", images)
     if images.dtype != np.uint8:
         raise TypeError(_explain_type(images))
     return images.astype("float32") / _MAX_GRAY
@@ -100,7 +180,7 @@ def to_images(images):
 
 
 def _check_images(images):
-    images = np.asarray(images)
+    images = as_array("images", images)
     if images.ndim != 3 or images.shape[1:] != _IMAGE_SHAPE:
         message = f"`images` must have shape (n, 28, 28); received {images.shape}."
         if images.ndim == 2:
@@ -133,7 +213,7 @@ def one_hot(labels):
     """
     import keras
 
-    labels = np.asarray(labels)
+    labels = as_array("labels", labels)
     is_integer = labels.dtype.kind in "iu"
     if labels.ndim != 1 or not is_integer:
         received = f"{labels.dtype} {labels.shape}"
@@ -172,7 +252,10 @@ def split_validation(x, y, fraction=0.1, *, seed=0):
     Raises
     ------
     ValueError
-        If `fraction` is out of range, the lengths differ, or a part is too small for ten classes.
+        If `fraction` or `seed` is out of range, `x` and `y` are no arrays or of unequal length, or
+        a part is too small for ten classes.
+    TypeError
+        If `fraction` or `seed` is no number.
 
     Examples
     --------
@@ -183,10 +266,17 @@ def split_validation(x, y, fraction=0.1, *, seed=0):
     """
     from sklearn.model_selection import train_test_split
 
-    x = np.asarray(x)
-    y = np.asarray(y)
+    x = as_array("x", x)
+    y = as_array("y", y)
+    _check_labels(y)
+    if x.ndim == 0:
+        raise ValueError("`x` must be an array of images; received a single value.")
     if len(x) != len(y):
         raise ValueError(f"`x` and `y` must be equally long; received {len(x)} and {len(y)}.")
+    check_number("fraction", fraction)
+    check_number("seed", seed)
+    if not 0 <= seed < _MAX_SEED:
+        raise ValueError(f"`seed` must be at least 0 and below {_MAX_SEED}; received {seed}.")
     if not 0 <= fraction < 1:
         raise ValueError(f"`fraction` must be at least 0 and below 1; received {fraction}.")
     if fraction == 0:
@@ -195,7 +285,22 @@ def split_validation(x, y, fraction=0.1, *, seed=0):
     if y.ndim != 1:
         digits = y.argmax(axis=1)
     # Splitting indices makes the split depend on the labels and the seed alone.
-    fit, val = train_test_split(
-        np.arange(len(y)), test_size=fraction, stratify=digits, random_state=int(seed)
-    )
+    try:
+        fit, val = train_test_split(
+            np.arange(len(y)), test_size=fraction, stratify=digits, random_state=int(seed)
+        )
+    except ValueError as error:
+        # Its text lists the labels, a million of them if need be.
+        reason = str(error)[:_QUOTED_CHARACTERS]
+        raise ValueError(f"`y` has too few of some digit to be split: {reason}") from None
     return (x[fit], y[fit]), (x[val], y[val])
+
+
+def _check_labels(y):
+    """Refuse what is neither a row of labels nor one row of values for each."""
+    is_row = y.ndim == 1
+    has_rows = y.ndim == 2 and y.shape[1] > 0
+    if not (is_row or has_rows) or y.dtype.kind not in _LABEL_KINDS:
+        raise ValueError(
+            f"`y` must be labels of shape (n,) or one-hot vectors; received {y.dtype} {y.shape}."
+        )

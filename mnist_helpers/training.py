@@ -8,6 +8,7 @@ from keras import ops
 from matplotlib.figure import Figure
 
 from mnist_helpers import in_notebook, plotting
+from mnist_helpers.preprocessing import check_number
 
 # The training digits of MNIST that are left after a tenth is held out.
 N_FIT_IMAGES = 54_000
@@ -43,13 +44,19 @@ def scale_epochs(epochs, n_images):
     Raises
     ------
     ValueError
-        If there are no images.
+        If there are no images, or `epochs` is negative.
+    TypeError
+        If one of the two is no number.
 
     Examples
     --------
     >>> scale_epochs(5, n_images=1350)
     200
     """
+    check_number("epochs", epochs)
+    check_number("n_images", n_images)
+    if epochs < 0:
+        raise ValueError(f"`epochs` must be at least 0; received {epochs}.")
     if n_images < 1:
         raise ValueError(f"`n_images` must be at least 1; received {n_images}.")
     return max(epochs, round(epochs * N_FIT_IMAGES / n_images))
@@ -70,11 +77,19 @@ def steps_per_execution(n_steps):
     -------
     int
 
+    Raises
+    ------
+    ValueError, TypeError
+        If `n_steps` is below 1, or no number.
+
     Examples
     --------
     >>> steps_per_execution(100) in (1, 100)
     True
     """
+    check_number("n_steps", n_steps)
+    if n_steps < 1:
+        raise ValueError(f"`n_steps` must be at least 1; received {n_steps}.")
     if keras.config.backend() == "tensorflow":
         return n_steps
     return 1
@@ -86,16 +101,18 @@ def has_bfloat16():
     Returns
     -------
     bool
-        Always False on systems other than Linux, which cannot be asked this way.
+        Always False where the system cannot be asked this way: on others than Linux, and where
+        the list may not be read.
 
     Examples
     --------
     >>> isinstance(has_bfloat16(), bool)
     True
     """
-    if not CPU_INFO.exists():
+    try:
+        words = CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
         return False
-    words = CPU_INFO.read_text(encoding="utf-8").split()
     return not BFLOAT16_FLAGS.isdisjoint(words)
 
 
@@ -114,8 +131,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises
     ------
-    ValueError
-        If a value is out of range.
+    ValueError, TypeError
+        If a value is out of range, or no number.
 
     Examples
     --------
@@ -125,6 +142,9 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, peak_learning_rate, n_steps, warmup_fraction=0.3):
+        check_number("peak_learning_rate", peak_learning_rate)
+        check_number("n_steps", n_steps)
+        check_number("warmup_fraction", warmup_fraction)
         if not (peak_learning_rate > 0 and n_steps >= 1 and 0 < warmup_fraction < 1):
             raise ValueError(
                 "need peak_learning_rate > 0, n_steps >= 1 and 0 < warmup_fraction < 1; "

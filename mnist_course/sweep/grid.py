@@ -4,14 +4,27 @@ import itertools
 import json
 import math
 import re
+import threading
 
-import yaml
+from mnist_course.parameters import (
+    MAX_CHARACTERS,
+    MAX_DIGITS,
+    Yaml12,
+    YamlTexts,
+    check_parameters,
+    load_yaml,
+    shorten,
+    shorten_text,
+)
 
-from mnist_course.parameters import Yaml12, check_parameters, load_literal
-
-_RANGE = re.compile(r"(-?\d+):(-?\d+)")
-# So that a slip of the finger, such as 0:99999999999, fills no memory.
-_MAX_RANGE = 1_000_000
+# Python reads no int of more than some thousands of digits.
+_RANGE = re.compile(rf"(-?\d{{1,{MAX_DIGITS}}}):(-?\d{{1,{MAX_DIGITS}}})")
+# The values of all grids together: a slip of the finger, such as 0:99999999999, fills no memory.
+_MAX_VALUES = 1_000_000
+# The runs of a sweep, whoever allows them: with a second for each, a million take twelve days.
+_MAX_RUNS = 1_000_000
+# How long a grid file may take to come: `--params <(program)` is a pipe, and may stay empty.
+_READ_SECONDS = 60
 
 
 def check_grid(grid, defaults):
@@ -33,8 +46,8 @@ def check_grid(grid, defaults):
     Raises
     ------
     ValueError
-        If there is nothing to run, a name is unknown, a value has the wrong type, or there is more
-        than one choice of `data`.
+        If there is nothing to run, a name is unknown, a value has the wrong type, there are more
+        than a million values or runs, or there is more than one choice of `data`.
 
     Examples
     --------
@@ -43,30 +56,57 @@ def check_grid(grid, defaults):
     """
     if defaults is None:
         raise ValueError("no cell is tagged `parameters`, so there is nothing to sweep over")
-    grids = [grid] if isinstance(grid, dict) else list(grid)
-    if not grids or not all(isinstance(part, dict) and part for part in grids):
-        raise ValueError("the grid is empty: name at least one parameter and its values")
     checked = []
-    for part in grids:
-        values = {name: _check_values(name, part[name], defaults) for name in part}
-        checked.append(values)
+    n_values = 0
+    for part in _list_grids(grid):
+        grid_values = {}
+        for name in part:
+            values = _list_values(name, part[name], defaults)
+            n_values += len(values)
+            if n_values > _MAX_VALUES:
+                raise ValueError(_too_many(_MAX_VALUES, "values"))
+            grid_values[name] = [check_parameters({name: x}, defaults)[name] for x in values]
+        checked.append(grid_values)
+    if count_runs(checked) > _MAX_RUNS:
+        raise ValueError(_too_many(_MAX_RUNS, "runs"))
     _check_one_dataset(checked, defaults)
     return checked
 
 
-def _check_values(name, values, defaults):
-    """Return the values of one parameter as a list, each in the parameter's type."""
+def _list_grids(grid):
+    """Return a list of dicts, each of which names a parameter."""
+    grids = grid
+    if isinstance(grid, dict):
+        grids = [grid]
+    if not isinstance(grids, list | tuple):
+        raise ValueError(f"a grid is a dict or a list of dicts; received {shorten(grid)}")
+    if not grids or not all(isinstance(part, dict) and part for part in grids):
+        raise ValueError("the grid is empty: name at least one parameter and its values")
+    return grids
+
+
+def _too_many(limit, things):
+    return f"the grid has more than {limit:,} {things}: split it into several sweeps"
+
+
+def _list_values(name, values, defaults):
+    """Return the values of one parameter as a list; their types have not been checked yet."""
     if name == "results_dir":
         raise ValueError("results_dir cannot be set in a sweep: each run gets a folder of its own")
     if isinstance(values, str):
         # The name comes first: how a text is read depends on the parameter's default.
         check_parameters({name: defaults.get(name)}, defaults)
         values = parse_values(name, values, defaults[name])
-    elif not isinstance(values, list | tuple | range):
+    elif isinstance(values, range):
+        # Python cannot tell the length of the longest ranges.
+        values = values[: _MAX_VALUES + 1]
+    elif not isinstance(values, list | tuple):
         values = [values]
     if not values:
         raise ValueError(f"{name} has no values: the grid is empty")
-    return [check_parameters({name: value}, defaults)[name] for value in values]
+    if len(values) > _MAX_VALUES:
+        raise ValueError(f"{shorten(name)} has more than {_MAX_VALUES:,} values")
+    return values
 
 
 def _check_one_dataset(grids, defaults):
@@ -77,7 +117,7 @@ def _check_one_dataset(grids, defaults):
     if len(choices) > 1:
         raise ValueError(
             "a sweep compares runs on the same digits, so `data` can have one value only; "
-            f"received {', '.join(sorted(choices))}"
+            f"received {shorten_text(', '.join(sorted(choices)))}"
         )
 
 
@@ -102,7 +142,7 @@ def parse_values(name, text, default):
     Raises
     ------
     ValueError
-        If the text cannot be read, or a range is longer than a million values.
+        If the text cannot be read, or there are more than a million values.
 
     Examples
     --------
@@ -120,21 +160,28 @@ def parse_values(name, text, default):
             continue
         start = int(match[1])
         stop = int(match[2])
-        if stop - start > _MAX_RANGE:
-            raise ValueError(f"{name}={text} has more than {_MAX_RANGE:,} values")
+        if len(values) + stop - start > _MAX_VALUES:
+            raise ValueError(f"{_assignment(name, text)} has more than {_MAX_VALUES:,} values")
         values += range(start, stop)
     return values
 
 
 def _read_items(name, text, default):
     """Read what the commas of a text separate."""
+    # A parameter that is text keeps what was typed, though it may look like a number.
+    loader = Yaml12
+    if isinstance(default, str):
+        loader = YamlTexts
     try:
-        # A parameter that is text keeps what was typed, though it may look like a number.
-        if isinstance(default, str):
-            return yaml.load(f"[{text}]", yaml.BaseLoader)
-        return load_literal(f"[{text}]")
-    except (yaml.YAMLError, ValueError):
-        raise ValueError(f"{name}={text} cannot be read: put texts into quotes") from None
+        return load_yaml(f"[{text}]", loader)
+    except ValueError as error:
+        raise ValueError(
+            f"{_assignment(name, text)} cannot be read: put texts into quotes ({error})"
+        ) from None
+
+
+def _assignment(name, text):
+    return shorten_text(f"{name}={text}")
 
 
 def read_grid(path):
@@ -156,15 +203,46 @@ def read_grid(path):
         If the file holds no grid, or cannot be read.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            grid = yaml.load(file, Yaml12)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be read: {reason}") from None
+        grid = load_yaml(_read_file(path))
+    except ValueError as error:
+        # Among them that of a path with a NUL.
+        raise ValueError(f"{shorten_text(str(path))} cannot be read: {error}") from None
     grids = grid if isinstance(grid, list) else [grid]
     if not all(_has_names(part) for part in grids):
-        raise ValueError(f"{path} must hold `name: [value, value]` lines, or a list of such grids")
+        raise ValueError(
+            f"{shorten_text(str(path))} must hold `name: [value, value]` lines, "
+            "or a list of such grids"
+        )
     return grids
+
+
+def _read_file(path):
+    """Return the bytes of a file, a few more than `load_yaml` takes at most.
+
+    A thread reads them, which is left behind when nothing comes: opening a pipe to which nobody
+    writes takes for ever.
+    """
+    outcome = []
+    place = shorten_text(str(path))
+
+    def read():
+        try:
+            with open(path, "rb") as file:
+                outcome.append(file.read(MAX_CHARACTERS + 1))
+        except Exception as error:
+            outcome.append(error)
+            if isinstance(error, OSError):
+                # Its text names the path, which may be long.
+                error.filename = place
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(_READ_SECONDS)
+    if not outcome:
+        raise TimeoutError(f"{place}: nothing came within {_READ_SECONDS} seconds")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
 
 
 def _has_names(part):

@@ -1,6 +1,8 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from support.odd_values import ODD_VALUES, one_line_errors
 
 from mnist_helpers import augmentation
 
@@ -77,6 +79,28 @@ def test_outside_of_training_digits_are_as_soft_as_moved_ones_on_average():
 def test_images_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"must have shape \(n, 28, 28, 1\); received .*to_images"):
         augmentation.RandomWarp()(np.zeros(shape, dtype="float32"), training=True)
+
+
+@pytest.mark.parametrize("name", NO_CHANGE)
+def test_a_change_that_is_no_finite_number_is_refused(name):
+    for value in (None, "1", [1, 2]):
+        with pytest.raises(TypeError, match=f"`{name}` must be a number"):
+            augmentation.RandomWarp(**{name: value})
+    for value in (float("nan"), float("inf"), 10**400):
+        with pytest.raises(ValueError, match=f"`{name}` must be a finite number"):
+            augmentation.RandomWarp(**{name: value})
+
+
+def test_a_stroke_beyond_all_ink_is_refused():
+    with pytest.raises(ValueError, match="`stroke` must be at most 1; received 1.5"):
+        augmentation.RandomWarp(stroke=1.5)
+
+
+@settings(max_examples=30, derandomize=True, database=None, deadline=None)
+@given(ODD_VALUES, ODD_VALUES)
+def test_whatever_comes_in_there_is_a_result_or_one_line(value, other):
+    one_line_errors(augmentation.RandomWarp, value, other)
+    one_line_errors(augmentation.RandomWarp, stroke=value)
 
 
 def test_a_network_that_varies_digits_is_saved_and_loaded(tmp_path):

@@ -1,5 +1,6 @@
 """Where digits come from, what is refused, and that nothing here reaches a real network."""
 
+import base64
 import contextlib
 import gzip
 import hashlib
@@ -7,6 +8,8 @@ import http.server
 import io
 import json
 import os
+import pwd
+import signal
 import socket
 import struct
 import subprocess
@@ -18,11 +21,14 @@ import warnings
 import zipfile
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import numpy as np
 import pytest
 import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nbclient import NotebookClient
 
 from mnist_helpers import data
@@ -495,10 +501,61 @@ def test_a_missing_path_and_a_device_are_refused(tmp_path):
     assert_refused("/dev/null", match, FileNotFoundError)
 
 
-@pytest.mark.parametrize("path", [3, b"x.npz", ["x"]])
+@pytest.mark.parametrize("path", [3, 0, b"x.npz", b"", ["x"], [], False, np.zeros(3)])
 def test_a_path_of_another_type(path):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="^`path` must be text or a path; received "):
         data.load_mnist(path)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 100_000, "\ud800", "/" + "x/" * 50_000])
+def test_a_path_that_cannot_be_is_refused_in_a_short_line(path, monkeypatch):
+    for argument, variable in ((path, ""), (None, path)):
+        if "\0" not in variable and "\ud800" not in variable:
+            monkeypatch.setenv("MNIST_HELPERS_DATA", variable)
+            with pytest.raises((OSError, ValueError)) as caught:
+                data.load_mnist(argument)
+            assert len(str(caught.value)) < 900
+            assert str(caught.value).isprintable()
+
+
+needs_fifos = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+
+
+@needs_fifos
+def test_a_pipe_a_socket_and_a_loop_of_links_are_refused(tmp_path):
+    pipe = tmp_path / "pipe.npz"
+    os.mkfifo(pipe)
+    loop = tmp_path / "loop.npz"
+    loop.symlink_to(loop)
+    for path in (pipe, loop):
+        assert_refused(path, "there is no such file or folder", FileNotFoundError)
+
+
+@needs_fifos
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(path)])
+def test_only_files_count_in_a_folder(make, fake, tmp_path):
+    folder = write_idx_folder(tmp_path / "idx", fake)
+    make(folder / "mnist.npz")
+    assert_same(data.load_mnist(folder), fake)
+    (folder / IDX_NAMES["y_test"]).unlink()
+    make(folder / IDX_NAMES["y_test"])
+    assert_refused(folder, "nothing fits t10k-labels", FileNotFoundError)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(fake, tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root may look everywhere.
+    monkeypatch.setattr(os, "listdir", denied)
+    folder = write_idx_folder(tmp_path / "idx", fake)
+    assert_refused(folder, "Permission denied", PermissionError)
+
+
+def test_a_file_of_a_terabyte_is_not_read(tmp_path):
+    path = write_file(tmp_path / "sparse.npz", b"PK")
+    os.truncate(path, 2**40)
+    assert_refused(path, "at most 67,108,864 bytes; received 1,099,511,627,776")
 
 
 @pytest.mark.parametrize(
@@ -668,13 +725,13 @@ def test_a_wrong_idx_file_is_refused(make, match, fake, tmp_path):
 
 
 @contextlib.contextmanager
-def little_memory():
-    """Check that the block takes less than 4 MB of memory."""
+def little_memory(megabytes=4):
+    """Check that the block takes less than so much memory."""
     tracemalloc.start()
     try:
         yield
         _, peak = tracemalloc.get_traced_memory()
-        assert peak < 4_000_000
+        assert peak < megabytes * 10**6
     finally:
         tracemalloc.stop()
 
@@ -686,6 +743,37 @@ def test_an_archive_that_claims_too_much_is_not_read(shape, n_bytes, fake, tmp_p
     path = write_file(tmp_path / "bomb.npz", content)
     with little_memory(), pytest.raises(ValueError, match="y_test"):
         data.load_mnist(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_whose_members_unpack_all_at_once_is_refused(method, fake, tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x_train.npy", bytes(2**23))
+        for name in ("y_train", "x_test", "y_test"):
+            archive.writestr(f"{name}.npy", npy_bytes(fake[name]))
+    assert path.stat().st_size < 10**5
+    with little_memory(), pytest.raises(ValueError, match="x_train stored or deflated"):
+        data.load_mnist(path)
+
+
+def test_an_archive_with_a_long_list_of_members_is_refused_before_it_is_read(fake, tmp_path):
+    content = npz_bytes(fake)
+    end = content[-22:]
+    # A list entry of 46 bytes for a member without a name, a million times over.
+    entry = b"PK\1\2" + bytes(42)
+    entries = entry * 10**6
+    lengths = struct.pack("<II", len(entries), len(content) - 22)
+    path = write_file(tmp_path / "a.npz", content[:-22] + entries + end[:12] + lengths + b"\0\0")
+    with little_memory(), pytest.raises(ValueError, match="received an archive made for more"):
+        data.load_mnist(path)
+
+
+def test_an_archive_with_a_comment_is_good(fake, tmp_path):
+    path = write_npz(tmp_path / "a.npz", fake)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"c" * (2**16 - 1)
+    assert_same(data.load_mnist(path), fake)
 
 
 def test_a_gzip_that_claims_too_much_is_not_read(fake, tmp_path):
@@ -729,6 +817,45 @@ def test_a_bad_file_in_our_cache_is_left_alone_without_network(own_cache, old_pa
     assert untouched()
 
 
+@needs_fifos
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(path)])
+def test_a_cache_that_is_no_file_is_passed_over(make, fake, keras_cache, own_cache, serve):
+    keras_cache.parent.mkdir(parents=True)
+    make(keras_cache)
+    own_cache.parent.mkdir(parents=True)
+    os.mkfifo(own_cache)
+    serve(answer(npz_bytes(fake)))
+    assert_same(data.load_mnist(), fake)
+
+
+def raises(error):
+    def function(*_, **__):
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize("answer", ["an error", "a sign"])
+def test_without_a_home_the_reasons_say_so_and_nothing_is_made(
+    answer, fake, tmp_path, monkeypatch, serve
+):
+    asked = serve(mute)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(pwd, "getpwuid", raises(KeyError("no such user")))
+    # Versions of platformdirs differ in what they say then.
+    answers = {
+        "an error": raises(RuntimeError("could not determine the home directory")),
+        "a sign": lambda name: Path("~/.cache", name),
+    }
+    monkeypatch.setattr("pooch.os_cache", answers[answer])
+    text = fallback("there is no home folder; set the variable HOME")
+    assert text.count("there is no home folder") == 2
+    assert asked == []
+    assert not Path("~").exists()
+
+
 def endless(handler):
     handler.send_response(200)
     handler.end_headers()
@@ -751,6 +878,45 @@ def mute(handler):
     handler.server.stop.wait(60)
 
 
+def endless_headers(handler):
+    handler.send_response(200)
+    handler.flush_headers()
+    while not handler.server.stop.is_set():
+        handler.wfile.write(b"X-More: more\r\n" * 100)
+
+
+def endless_line(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-More: ")
+    while not handler.server.stop.is_set():
+        handler.wfile.write(b"x" * 2**14)
+
+
+def endless_continues(handler):
+    while not handler.server.stop.is_set():
+        handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+
+def dripping_headers(handler):
+    handler.send_response(200)
+    handler.flush_headers()
+    while not handler.server.stop.wait(0.02):
+        handler.wfile.write(b"X")
+
+
+def chunked(handler, content):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + content)
+
+
+def endless_chunk_line(handler):
+    chunked(handler, b"1;")
+    while not handler.server.stop.is_set():
+        handler.wfile.write(b"x" * 2**14)
+
+
+def moved(address):
+    return answer(b"", status=302, Location=address)
+
+
 GZIPPED = {"Content-Encoding": "gzip"}
 BAD_SERVERS = {
     "not found": (answer(b"gone", status=404), {}, "404 Client Error"),
@@ -766,6 +932,36 @@ BAD_SERVERS = {
     "not what it says": (answer(b"no gzip", **GZIPPED), {}, "decod"),
     "trickling": (trickling, {"DOWNLOAD_SECONDS": 0.3}, "not finished after 0.3 seconds"),
     "mute": (mute, {"READ_SECONDS": 0.2}, "Read timed out"),
+    "endless headers": (endless_headers, {}, "got more than 100 headers"),
+    "an endless header": (endless_line, {}, "got more than 65536 bytes"),
+    "endless continues": (endless_continues, {"DOWNLOAD_SECONDS": 0.3}, "not finished after"),
+    "dripping headers": (dripping_headers, {"DOWNLOAD_SECONDS": 0.3}, "not finished after"),
+    "endless chunk line": (endless_chunk_line, {}, "IncompleteRead|Connection broken|line"),
+    "nonsense for a chunk": (
+        lambda handler: chunked(handler, b"xyz\r\n"),
+        {},
+        "InvalidChunk|Incom",
+    ),
+    "a length of 5,000 digits": (
+        answer(PAGE, **{"Content-Length": "9" * 5000}),
+        {},
+        "IncompleteRead|Connection broken|like a web page|Exceeds the limit|Length",
+    ),
+    "a part": (answer(b"PK", status=206), {}, "received a damaged or cut one"),
+    "no content": (answer(b"", status=204), {}, "received an empty file"),
+    "not modified": (answer(b"", status=304), {}, "received an empty file"),
+    "sent to a file": (moved("file:///etc/passwd"), {}, "cannot be asked"),
+    "sent to nonsense": (moved("http://[::1"), {}, "cannot be asked|Invalid"),
+    "twice compressed": (
+        answer(gzip.compress(gzip.compress(bytes(2**26))), **{"Content-Encoding": "gzip, gzip"}),
+        {"MAX_BYTES": 2**18},
+        "at most 262,144 bytes; received more",
+    ),
+    "many times compressed": (
+        answer(b"x", **{"Content-Encoding": ", ".join(["gzip"] * 100)}),
+        {},
+        "decod|encod|compress|chain",
+    ),
 }
 
 
@@ -776,9 +972,147 @@ def test_a_bad_server_is_named_and_leaves_nothing(
     asked = serve(reply)
     for name, value in limits.items():
         monkeypatch.setattr(data, name, value)
-    text = fallback(match)
+    with little_memory(megabytes=30):
+        text = fallback(match)
     assert asked == ["/mnist.npz"]
     assert os.environ["MNIST_HELPERS_URL"] in text
+    assert files_in(own_cache.parent) == []
+
+
+def test_a_server_that_sends_on_without_end(own_cache, serve):
+    asked = serve(moved("/mnist.npz"))
+    fallback("Exceeded 30 redirects")
+    assert len(asked) == 31
+    assert files_in(own_cache.parent) == []
+
+
+def test_an_interrupt_ends_a_download_at_once_and_leaves_nothing(own_cache, serve):
+    def reply(handler):
+        os.kill(os.getpid(), signal.SIGINT)
+        trickling(handler)
+
+    serve(reply)
+    with pytest.raises(KeyboardInterrupt):
+        data.load_mnist()
+    assert files_in(own_cache.parent) == []
+
+
+# --- what an address may hold that nobody should read --------------------------------------------
+
+SECRET = "Geh3im"
+LOGIN = f"user:{SECRET}@"
+
+
+def assert_kept_secret(capsys):
+    """Load without success, and look for the secret in all that a person or a file gets to see."""
+    text = fallback("MNIST could not be had")
+    with pytest.raises(FileNotFoundError) as caught:
+        data.load_mnist("mnist")
+    out, err = capsys.readouterr()
+    for shown in (text, str(caught.value), repr(caught.value), out, err):
+        assert SECRET not in shown
+        assert "user" not in shown.replace("127.0.0.1", "")
+    return text
+
+
+def test_user_and_password_reach_the_server_and_nobody_else(fake, serve, monkeypatch, capsys):
+    headers = []
+
+    def reply(handler):
+        headers.append(handler.headers["Authorization"])
+        answer(npz_bytes(fake))(handler)
+
+    asked = serve(reply)
+    address = os.environ["MNIST_HELPERS_URL"]
+    login = "us%20er:p%40ss%2Fw%C3%B6rd%E2%82%AC@"
+    monkeypatch.setenv("MNIST_HELPERS_URL", address.replace("//", f"//{login}") + "?token=1")
+    assert_same(data.load_mnist(), fake)
+    assert asked == ["/mnist.npz?token=1"]
+    assert base64.b64decode(headers[0].removeprefix("Basic ")).decode() == "us er:p@ss/wörd€"
+
+
+SECRETIVE = [
+    (answer(b"gone", status=404), {}),
+    (answer(b"gone", status=500), {}),
+    (answer(PAGE), {}),
+    (mute, {"READ_SECONDS": 0.1}),
+    (moved(f"http://{LOGIN}127.0.0.1:1/x?signature={SECRET}"), {}),
+    (moved(f"http://{LOGIN}127.0.0.1:x/"), {}),
+    (moved(f"foo://{LOGIN}127.0.0.1/"), {}),
+    (moved(f"/mnist.npz?signature={SECRET}"), {}),
+]
+
+
+@pytest.mark.parametrize(("reply", "limits"), SECRETIVE)
+def test_no_failure_tells_the_password(reply, limits, serve, monkeypatch, capsys):
+    serve(reply)
+    for name, value in limits.items():
+        monkeypatch.setattr(data, name, value)
+    address = os.environ["MNIST_HELPERS_URL"]
+    secretive = address.replace("//", f"//{LOGIN}") + f"?token={SECRET}#{SECRET}"
+    monkeypatch.setenv("MNIST_HELPERS_URL", secretive)
+    # What may be told is told: where the server is.
+    assert address in assert_kept_secret(capsys)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{LOGIN}127.0.0.1:1/mnist.npz?token={SECRET}",
+        f"http://127.0.0.1:1/mnist.npz?a=user&token={SECRET}#{SECRET}",
+        f"http://{LOGIN}127.0.0.1:x/",
+        f"http://{LOGIN}[::1/",
+        f"http://{LOGIN}ho\u2100st.invalid/",
+        f"http://{LOGIN}a b/",
+        f"http://{LOGIN}",
+        f"http://user:{SECRET}/x@127.0.0.1:1/",
+        f"http://user:1/{SECRET}@127.0.0.1:1/",
+        f"http://user:1?{SECRET}@127.0.0.1:1/",
+        f"http://user:1#{SECRET}@127.0.0.1:1/",
+        f"http://user:{SECRET}@x@127.0.0.1:1/?mail=user@b&token={SECRET}",
+        f"{LOGIN}127.0.0.1/mnist.npz",
+        f"//{LOGIN}127.0.0.1/mnist.npz",
+        f"ftp://{LOGIN}127.0.0.1/mnist.npz",
+        f"file://{LOGIN}/etc/passwd",
+        f"mnist.npz?token={SECRET}",
+        f"\x1b]0;{LOGIN}\x07",
+    ],
+)
+def test_no_address_tells_the_password(url, monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_HELPERS_URL", url)
+    assert_kept_secret(capsys)
+
+
+ODD_ADDRESSES = [
+    "",
+    " ",
+    "http://exa mple/",
+    "file:///etc/passwd",
+    "ftp://127.0.0.1/x",
+    "http://",
+    "http:///x",
+    "http://127.0.0.1:0/",
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:-1/",
+    "http://[::1",
+    "http://\udcff/",
+    "http://ö\u2100/",
+    "http://127.0.0.1:1/\x1b[31m\r\nX: y",
+    "http://127.0.0.1:1/" + "x" * 100_000,
+    "//127.0.0.1",
+    "javascript:alert(1)",
+]
+
+
+@pytest.mark.parametrize("url", ODD_ADDRESSES, ids=range(len(ODD_ADDRESSES)))
+def test_any_address_gives_a_reason_in_a_short_line(url, own_cache, monkeypatch):
+    monkeypatch.setenv("MNIST_HELPERS_URL", url)
+    monkeypatch.setattr(data, "URL", CLOSED_PORT)
+    text = fallback("MNIST could not be had")
+    lines = text.splitlines()
+    # What is wrong, three places with their reasons, and what to do.
+    assert len(lines) == 5
+    assert all(line.isprintable() and len(line) < 700 for line in lines)
     assert files_in(own_cache.parent) == []
 
 
@@ -936,6 +1270,56 @@ def test_many_downloads_at_once_leave_one_good_file(fake, own_cache, serve):
     assert len(asked) == n_downloads
     assert files_in(own_cache.parent) == ["mnist.npz"]
     assert own_cache.read_bytes() == content
+
+
+# --- whatever a file holds -----------------------------------------------------------------------
+
+bounded = settings(max_examples=100, derandomize=True, database=None, deadline=None)
+
+SMALL_SHAPES = {"x_train": (3, 28, 28), "y_train": (3,), "x_test": (2, 28, 28), "y_test": (2,)}
+SMALL = {name: np.full(shape, 7, np.uint8) for name, shape in SMALL_SHAPES.items()}
+SMALL_TABLE = {
+    name: (array.shape, hashlib.sha256(array.tobytes()).hexdigest())
+    for name, array in SMALL.items()
+}
+CONTAINERS = {
+    "deflated.npz": npz_bytes(SMALL),
+    "stored.npz": zip_bytes({f"{name}.npy": npy_bytes(array) for name, array in SMALL.items()}),
+    IDX_NAMES["x_test"]: idx_bytes(SMALL["x_test"]),
+    IDX_NAMES["y_train"]: gzip.compress(idx_bytes(SMALL["y_train"])),
+}
+# Where bytes are changed, as a share of the length: anywhere, and often at either end.
+PLACES = st.one_of(st.floats(0, 1), st.floats(0, 0.02), st.floats(0.9, 1))
+CHANGES = st.lists(st.tuples(PLACES, st.integers(0, 6), st.binary(max_size=6)), max_size=4)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    return tmp_path_factory.mktemp("damaged")
+
+
+@bounded
+@given(name=st.sampled_from(sorted(CONTAINERS)), changes=CHANGES)
+def test_any_file_is_exactly_mnist_or_refused_with_the_cause(damaged, name, changes):
+    content = CONTAINERS[name]
+    for share, n_removed, added in changes:
+        place = round(share * len(content))
+        content = content[:place] + added + content[place + n_removed :]
+    path = damaged / name
+    if not name.endswith(".npz"):
+        path = write_idx_folder(damaged / "idx", SMALL)
+        write_file(path / name, content)
+    else:
+        write_file(path, content)
+    with mock.patch.object(data, "_ARRAYS", SMALL_TABLE):
+        try:
+            loaded = data.load_mnist(path)
+        except (ValueError, FileNotFoundError) as error:
+            assert str(error).startswith(f"{path}: ")
+            assert str(error).isprintable()
+            assert len(str(error)) < 900
+            return
+    assert_same(loaded, SMALL)
 
 
 # --- what is said of them ------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from support.odd_values import ODD_VALUES, one_line_errors
 
 from mnist_helpers import evaluation
 
@@ -62,7 +64,37 @@ def test_the_interval_stays_between_0_and_1():
     assert evaluation.accuracy_interval(0, 5)[0] == 0
 
 
-@pytest.mark.parametrize(("n_correct", "n"), [(6, 5), (-1, 5), (0, 0)])
+@pytest.mark.parametrize(("n_correct", "n"), [(6, 5), (-1, 5), (0, 0), (2.5, 5), (2, 5.5)])
 def test_impossible_counts_are_refused(n_correct, n):
     with pytest.raises(ValueError, match="0 <= n_correct <= n"):
         evaluation.accuracy_interval(n_correct, n)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(TypeError, match="`model` must be a Keras model; received a NoneType"):
+        evaluation.predict_digits(None, np.zeros((2, 784)))
+
+
+@pytest.mark.parametrize("inputs", [np.zeros((0, 784)), np.array(["a"]), [object()]])
+def test_inputs_that_no_model_takes_are_refused(inputs):
+    with pytest.raises(ValueError, match="`inputs` must be numbers of shape"):
+        evaluation.predict_digits(ModelStub(np.eye(10)), inputs)
+
+
+@pytest.mark.parametrize("digits", [["7"] * 5, [object()] * 5, [7j] * 5])
+def test_what_is_no_digit_is_refused(digits):
+    with pytest.raises(ValueError, match="`labels` must be digits"):
+        evaluation.correct_and_incorrect_indices(digits, PREDICTED)
+    with pytest.raises(ValueError, match="`predicted` must be digits"):
+        evaluation.correct_and_incorrect_indices(LABELS, digits)
+
+
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(ODD_VALUES, ODD_VALUES)
+def test_whatever_comes_in_there_is_a_result_or_one_line(value, other):
+    one_line_errors(evaluation.correct_and_incorrect_indices, value, other)
+    one_line_errors(evaluation.accuracy_interval, value, other)
+    one_line_errors(evaluation.accuracy_interval, value, 10)
+    one_line_errors(evaluation.predict_digits, value, other)
+    one_line_errors(evaluation.predict_digits, ModelStub(np.eye(10)), value)
+    one_line_errors(evaluation.predict_digits, ModelStub([value]), np.eye(10))

@@ -1,5 +1,8 @@
 """Each check accepts what is right, and has a hint for each typical mistake."""
 
+import itertools
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +338,162 @@ def test_no_answer_stops_the_notebook(name, odd, capsys):
     line = reply(CHECKS[name], ODD_ANSWERS[odd], capsys)
     assert len(line) > 20
     assert not line.startswith("Right")
+
+
+def twins():
+    """Return a list that holds itself twice."""
+    items = []
+    items += [items, items]
+    return items
+
+
+class Raising:
+    """Nothing can be asked of it without an error, whose text raises one, too."""
+
+    class Error(Exception):
+        def __str__(self):
+            raise ValueError("no text")
+
+    def fail(self, *_, **__):
+        raise self.Error
+
+    __eq__ = __len__ = __iter__ = __repr__ = __str__ = __bool__ = __array__ = __float__ = fail
+    __getitem__ = __hash__ = __call__ = __contains__ = __index__ = __format__ = fail
+
+
+class Lying:
+    """It says that it is long, and gives items without end."""
+
+    shape = (2,)
+
+    def __len__(self):
+        return 10**9
+
+    def __getitem__(self, index):
+        return 1
+
+    def __iter__(self):
+        return itertools.count()
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+    def __repr__(self):
+        return "x" * 10**7
+
+
+class EndlessList(list):
+    __iter__ = Lying.__iter__
+    __len__ = Lying.__len__
+
+
+class EndlessDict(dict):
+    def items(self):
+        return ((number, [1]) for number in itertools.count())
+
+    def __repr__(self):
+        return "x" * 10**7
+
+
+BILLION = range(10**9)
+ENORMOUS = {
+    "range": BILLION,
+    "longer range": range(10**30),
+    "list of ranges": [BILLION, BILLION],
+    "dict of ranges": {"evaluate_on": BILLION, "seed": BILLION, "x" * 10**7: BILLION},
+    "seeds": {"evaluate_on": ["validation"], "seed": range(10**30), "epochs": [1, 2]},
+    "count": itertools.count(),
+    "repeat": itertools.repeat(1),
+    "array": np.broadcast_to(np.float64(1), (10**6, 10**6)),
+    "objects": np.broadcast_to(np.array(object()), (10**9,)),
+    "text": "x" * 10**7,
+    "number": 10**400,
+    "longer number": 10**5000,
+    "itself": twins(),
+    "ragged": [[1], [[2, 3]]],
+    "NaN": [float("nan"), np.nan],
+    "infinity": np.full((3, 3), np.inf),
+    "complex": np.full((3, 3), 1j),
+    "dates": np.zeros(3, "datetime64[s]"),
+    "raising": Raising(),
+    "raising in a list": [Raising(), Raising()],
+    "raising in a dict": {"seed": [Raising()], "evaluate_on": [Raising()]},
+    "lying": Lying(),
+    "lying in a dict": {"seed": [Lying()] * 2, "evaluate_on": [Lying()], "x": [1, 2]},
+    "endless list": EndlessList([1, 2]),
+    "endless dict": EndlessDict(seed=[1]),
+    "class": Raising,
+    "exit": SystemExit(),
+}
+
+
+def leave():
+    raise SystemExit("x" * 10**7)
+
+
+@pytest.mark.parametrize("odd", ENORMOUS)
+@pytest.mark.parametrize("name", CHECKS)
+def test_no_answer_takes_long_or_stops_the_notebook(name, odd, capsys):
+    answer = ENORMOUS[odd]
+    started = time.process_time()
+    for given in (answer, lambda *arguments: answer, lambda *arguments: (answer, answer)):
+        line = reply(CHECKS[name], given, capsys)
+        assert 20 < len(line) < 400
+        assert not line.startswith("Right")
+    assert time.process_time() - started < 2
+
+
+def test_what_an_answer_raises_is_told_in_a_short_line(capsys):
+    line = reply(exercises.check_n_runs, lambda grid: leave(), capsys)
+    assert line.startswith("It stops with SystemExit: xxx")
+    assert len(line) < 300
+    assert "KeyboardInterrupt" in reply(exercises.check_n_runs, interrupted, capsys)
+
+
+def interrupted(grid):
+    raise KeyboardInterrupt
+
+
+class Slow:
+    """Whatever is asked of it, it waits until the test is over."""
+
+    def __init__(self, over):
+        self.over = over
+
+    def wait(self, *_, **__):
+        self.over.wait(60)
+        raise ValueError
+
+    __len__ = __iter__ = __repr__ = __bool__ = __array__ = __float__ = __getitem__ = wait
+    __eq__ = __call__ = wait
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_an_answer_that_takes_long_is_not_waited_for(name, capsys, monkeypatch):
+    monkeypatch.setattr(exercises, "_CALL_SECONDS", 0.05)
+    monkeypatch.setattr(exercises, "_READ_SECONDS", 0.05)
+    over = threading.Event()
+    slow = Slow(over)
+    try:
+        for given in (slow, {"seed": [slow], "evaluate_on": [slow]}, lambda *arguments: [slow]):
+            line = reply(CHECKS[name], given, capsys)
+            assert 20 < len(line) < 400
+            assert not line.startswith("Right")
+    finally:
+        over.set()
+
+
+def test_a_loop_without_end_is_named(capsys, monkeypatch):
+    monkeypatch.setattr(exercises, "_CALL_SECONDS", 0.05)
+    over = threading.Event()
+    try:
+        line = reply(exercises.check_invert, lambda image: over.wait(60), capsys)
+    finally:
+        over.set()
+    assert line.startswith("No answer came within 0.05 seconds. Is there a loop that never ends?")
 
 
 def test_a_check_leaves_what_it_is_given_as_it_was(capsys):

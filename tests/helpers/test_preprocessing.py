@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from support.odd_values import ODD_VALUES, Unreadable, one_line_errors
 
 from mnist_helpers.preprocessing import (
+    as_array,
+    check_number,
     one_hot,
     scale_pixels,
     split_validation,
@@ -122,6 +126,44 @@ def test_impossible_fractions_are_refused(fraction):
         split_validation(INDICES, LABELS, fraction)
 
 
+def test_too_few_of_each_digit_are_refused_in_a_short_line():
+    with pytest.raises(ValueError, match="^`y` has too few of some digit to be split: ") as caught:
+        split_validation(np.arange(10**4), np.arange(10**4), 0.1)
+    assert len(str(caught.value)) < 300
+
+
 def test_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match="received 1000 and 999"):
         split_validation(INDICES, LABELS[1:], 0.1)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**400, float("nan"), float("inf")])
+def test_impossible_seeds_are_refused(seed):
+    with pytest.raises(ValueError, match="`seed` must be"):
+        split_validation(INDICES, LABELS, 0.1, seed=seed)
+
+
+@pytest.mark.parametrize("values", [[[1], [2, 3]], Unreadable()])
+def test_what_is_no_array_is_named(values):
+    with pytest.raises(ValueError, match=r"^`x` must be an array; received a \w+ of which NumPy"):
+        as_array("x", values)
+
+
+@pytest.mark.parametrize("value", [None, "1", [1], np.zeros(2), 1j, Unreadable()])
+def test_what_is_no_number_is_named(value):
+    with pytest.raises(TypeError, match=r"^`n` must be a number; received a \w+\.$"):
+        check_number("n", value)
+
+
+@pytest.mark.parametrize("value", [1, -0.5, True, np.float32(1), np.int64(3), np.array(2)])
+def test_numbers_of_all_kinds_pass(value):
+    check_number("n", value)
+
+
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(ODD_VALUES, ODD_VALUES)
+def test_whatever_comes_in_there_is_a_result_or_one_line(value, other):
+    for convert in (scale_pixels, to_vectors, to_images, one_hot):
+        one_line_errors(convert, value)
+    one_line_errors(split_validation, value, other, 0.5)
+    one_line_errors(split_validation, INDICES, LABELS, value, seed=other)

@@ -4,7 +4,9 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from nbclient import NotebookClient
+from support.odd_values import ODD_VALUES, one_line_errors
 
 from mnist_helpers import training
 
@@ -20,6 +22,27 @@ def test_few_images_get_as_many_updates_as_many(epochs, n_images, expected):
 def test_no_images_are_refused():
     with pytest.raises(ValueError, match="received 0"):
         training.scale_epochs(5, 0)
+
+
+@pytest.mark.parametrize("epochs", [-1, float("inf"), float("nan"), 10**400])
+def test_impossible_epochs_are_refused(epochs):
+    with pytest.raises(ValueError, match="`epochs` must be"):
+        training.scale_epochs(epochs, 5)
+
+
+@pytest.mark.parametrize("n_steps", [0, -1, float("nan")])
+def test_no_steps_are_refused(n_steps):
+    with pytest.raises(ValueError, match="`n_steps` must be"):
+        training.steps_per_execution(n_steps)
+
+
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(ODD_VALUES, ODD_VALUES)
+def test_whatever_comes_in_there_is_a_result_or_one_line(value, other):
+    one_line_errors(training.scale_epochs, value, other)
+    one_line_errors(training.steps_per_execution, value)
+    one_line_errors(training.OneCycle, value, other)
+    one_line_errors(training.OneCycle, 0.1, 10, value)
 
 
 def small_fit(**options):
@@ -142,7 +165,7 @@ def test_the_rate_is_rebuilt_from_its_config():
 
 @pytest.mark.parametrize(
     ("peak", "n_steps", "warmup"),
-    [(0, 10, 0.3), (0.1, 0, 0.3), (0.1, 10, 0), (0.1, 10, 1)],
+    [(0, 10, 0.3), (0.1, 0, 0.3), (0.1, 10, 0), (0.1, 10, 1), (-1, 10, 0.3)],
 )
 def test_a_rate_that_cannot_be_is_refused(peak, n_steps, warmup):
     message = f"need peak_learning_rate > 0.*received {peak}, {n_steps} and {warmup}"
@@ -175,5 +198,11 @@ def test_bfloat16_is_looked_for_among_the_processor_s_flags(text, has, tmp_path,
 
 
 def test_a_system_that_lists_no_flags_has_no_bfloat16(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CPU_INFO", tmp_path / "cpuinfo")
+    assert training.has_bfloat16() is False
+    # What cannot be read lists none either: a folder stands here for a file without permission.
+    monkeypatch.setattr(training, "CPU_INFO", tmp_path)
+    assert training.has_bfloat16() is False
+    (tmp_path / "cpuinfo").write_bytes(b"flags: \xff sse")
     monkeypatch.setattr(training, "CPU_INFO", tmp_path / "cpuinfo")
     assert training.has_bfloat16() is False

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "scratch": set(),
     "saving": {"scratch"},
     "failures": set(),
-    "augmentation": set(),
+    "augmentation": {"preprocessing"},
     "evaluation": {"preprocessing"},
     "plotting": {"evaluation", "preprocessing"},
     "training": {"evaluation", "plotting", "preprocessing"},
