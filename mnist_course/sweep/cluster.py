@@ -1,6 +1,7 @@
 """The workers of a sweep: processes on this machine, or a Dask cluster that is there already."""
 
 import logging
+import sys
 import warnings
 from contextlib import contextmanager
 
@@ -9,24 +10,20 @@ from mnist_course.sweep.fingerprint import (
     describe_environment,
     describe_package,
 )
+from mnist_course.sweep.private import private_folder
 
 # Measured: on MNIST, a kernel of notebook 02 takes 1.5e9.
 KERNEL_BYTES = 2e9
-_DASK_SETTINGS = {
-    # Dask looks at itself a hundred times a second and keeps its messages, each with a notebook.
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "5s",
-    "distributed.worker.memory.monitor-interval": "5s",
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.log-length": 100,
-    "distributed.admin.low-level-log-length": 100,
-    # By default, Dask gives up a worker that happens to be restarting when Dask looks.
-    "distributed.deploy.lost-worker-timeout": "1000 days",
-}
-# Ctrl-C reaches all processes of a terminal. The workers ignore it: the command ends them.
-_IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 CONNECT_SECONDS = 15
 _FIRST_WORKER_SECONDS = 60
+# How often workers are started, and asked what they have, before they are given up.
+_MAX_TRIES = 3
+_WHY_LOST = (
+    "it was killed, perhaps by the system, as happens when memory runs short. Close other programs "
+    "or take fewer workers, then give the same command again"
+)
+# Where programs put temporary files, on all systems.
+_TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 
 def check_number(name, number):
@@ -122,8 +119,33 @@ def local_cluster(workers=None, threads=None):
 @contextmanager
 def _local_cluster(workers, threads):
     import dask
-    from distributed import Client, Nanny, Scheduler, SpecCluster
+    from distributed import Client
+
+    from mnist_course.sweep.servers import private_settings
+
+    paths_before = list(sys.path)
+    # What the workers and their kernels leave when they are killed goes away with this folder.
+    with private_folder() as folder, dask.config.set(private_settings(folder)):
+        try:
+            with _start_workers(workers, folder) as cluster, Client(cluster) as client:
+                yield client, threads
+        finally:
+            # Dask adds its servers' folders and leaves some. Once they are gone, another user
+            # could make them anew, and this process would look for modules there.
+            sys.path[:] = [path for path in sys.path if path in paths_before]
+
+
+def _start_workers(n_workers, folder):
+    """Start a scheduler, and workers in processes of their own, which leave their files in `folder`.
+
+    Returns
+    -------
+    context manager
+    """
+    from distributed import Nanny, SpecCluster
     from distributed.security import Security
+
+    from mnist_course.sweep.servers import PrivateScheduler, PrivateWorker
 
     security = Security.temporary()
     place = {
@@ -131,27 +153,33 @@ def _local_cluster(workers, threads):
         "protocol": "tls://",
         "security": security,
         "dashboard": False,
-        # There is an HTTP server all the same, which by default would serve every network.
-        "dashboard_address": "127.0.0.1:0",
     }
     worker = {
         **place,
+        "worker_class": PrivateWorker,
+        "local_directory": folder,
+        "env": dict.fromkeys(_TEMPORARY_VARIABLES, folder),
         # One run at a time for each.
         "nthreads": 1,
         # Dask's own limit is off: it does not see the kernels.
         "memory_limit": 0,
         "silence_logs": logging.CRITICAL,
-        "preload": _IGNORE_SIGINT,
     }
-    with dask.config.set(_DASK_SETTINGS):
-        cluster = SpecCluster(
-            scheduler={"cls": Scheduler, "options": {**place, "port": 0}},
-            workers={number: {"cls": Nanny, "options": worker} for number in range(workers)},
-            security=security,
-            silence_logs=logging.CRITICAL,
-        )
-        with cluster, Client(cluster) as client:
-            yield client, threads
+    for _ in range(_MAX_TRIES):
+        try:
+            return SpecCluster(
+                scheduler={"cls": PrivateScheduler, "options": {**place, "port": 0}},
+                workers={number: {"cls": Nanny, "options": worker} for number in range(n_workers)},
+                security=security,
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            # Dask says no more than that the nanny, who looks after a worker, did not start.
+            reason = error
+    raise RuntimeError(
+        f"nothing was run, for a worker ended while it started, {_MAX_TRIES} times in a row "
+        f"({reason}): {_WHY_LOST}"
+    )
 
 
 def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_key=None):
