@@ -87,6 +87,27 @@ def describe_environment(data):
     }
 
 
+def try_to_describe(data):
+    """Do what `describe_environment` does, on a worker.
+
+    Parameters
+    ----------
+    data : str
+        As `describe_environment` takes it.
+
+    Returns
+    -------
+    dict or str
+        Why it could not be done, in one line. An exception that reaches the command is one of
+        Dask's, then, and says that the worker was lost.
+    """
+    try:
+        return describe_environment(data)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        return text or type(error).__name__
+
+
 def describe_package():
     """Describe this project's code, of which both packages decide what a run does.
 

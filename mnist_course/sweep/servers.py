@@ -1,6 +1,6 @@
 """Dask's scheduler and workers without what another user of this machine could reach or change.
 
-Importing this module takes a second, for Dask: `mnist_course.sweep.cluster` waits until it needs it.
+Importing this module takes a second, for Dask: `sweep.cluster` waits until it needs it.
 """
 
 import signal

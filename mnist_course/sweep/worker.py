@@ -43,7 +43,8 @@ def run_notebook(name, text, parameters, *, expected, threads, timeout):
     -------
     dict
         `record`, `seconds`, `cell` and `error`, as `read_outcome` returns them, and `notebook`,
-        the executed notebook's text (None, if nothing was run).
+        the executed notebook's text (None, if nothing was run). Where `started` is False, it is
+        the machine's fault that the run failed, and not the run's.
     """
     difference = compare_environments(describe_environment(parameters.get("data", "")), expected)
     if difference:
@@ -68,7 +69,7 @@ def run_notebook(name, text, parameters, *, expected, threads, timeout):
 
 
 def nothing_run(error):
-    """Return the outcome of a run that could not begin.
+    """Return the outcome of a run that could not begin, or that was lost with its worker.
 
     Parameters
     ----------
@@ -85,7 +86,14 @@ def nothing_run(error):
     >>> nothing_run("no room")["error"]
     'no room'
     """
-    return {"record": None, "seconds": 0.0, "cell": None, "error": error, "notebook": None}
+    return {
+        "record": None,
+        "seconds": 0.0,
+        "cell": None,
+        "error": error,
+        "started": False,
+        "notebook": None,
+    }
 
 
 def _check_digits(outcome, expected):

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -200,22 +198,6 @@ def test_variables_that_change_results_are_part_of_a_run(
     after = describe_environment("digits")
     assert after["settings"] == before["settings"] | {name: value}
     assert program_fingerprint(notebook(), after) != program_fingerprint(notebook(), before)
-
-
-@pytest.mark.slow
-def test_the_settings_are_those_that_keras_itself_reads(keras_home, monkeypatch):
-    # Keras imports NumPy alone for this back end, which takes half the time.
-    settings = SETTINGS | {"nnx_enabled": False, "backend": "numpy"}
-    (keras_home / "keras.json").write_text(json.dumps(settings))
-    monkeypatch.setenv("KERAS_MAX_EPOCHS", "3")
-    read = keras_settings()
-    code = (
-        "import json, keras\n"
-        f"print(json.dumps([getattr(keras.config, name)() for name in {list(read)}]))"
-    ).replace("'nnx_enabled'", "'is_nnx_enabled'")
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(run.stdout) == list(read.values())
-    assert read["max_epochs"] == 3
 
 
 @pytest.mark.parametrize(
