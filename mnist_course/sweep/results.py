@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import tempfile
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +42,8 @@ _TYPES = {
 }
 # A result has a few kilobytes; a file of gigabytes would fill the memory.
 _MAX_RESULT_BYTES = 10_000_000
+# It may quote the content of a file.
+_MAX_REASON = 200
 _UNREADABLE = ".unreadable"
 
 
@@ -283,9 +286,11 @@ def _check_numbers(numbers):
         if number is None:
             continue
         try:
-            float(number)
+            is_finite = math.isfinite(number)
         except OverflowError:
             raise ValueError(f"{name} is too large a number") from None
+        if not is_finite:
+            raise ValueError(f"{name} is no finite number")
 
 
 def _set_aside(path):
@@ -306,7 +311,7 @@ def _set_aside(path):
 def _reason(error):
     """Say in one line what an error says, without the paths that an OSError adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return _printable(" ".join(text.split()))
+    return _printable(textwrap.shorten(text, _MAX_REASON, placeholder=" …"))
 
 
 def _printable(text):
