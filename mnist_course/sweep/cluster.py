@@ -363,8 +363,9 @@ def _find_fault(answer, expected):
         return compare_environments(answer, expected)
     if isinstance(answer, str):
         return answer
+    # Dask may wrap the exception into another.
     if "No module named 'mnist_" in str(answer):
         return "it has no mnist_helpers: install this project there too"
-    if isinstance(answer, AttributeError):
+    if "Can't get attribute" in str(answer):
         return "it has another version of this project: install this one there too"
     return f"{type(answer).__name__}: {' '.join(str(answer).split())}"
