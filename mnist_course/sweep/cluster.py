@@ -115,7 +115,9 @@ def fit_machine(workers=None, threads=None):
 def local_cluster(workers=None, threads=None):
     """Prepare workers on this machine, which live as long as a ``with`` block.
 
-    Only this machine can reach them, and only with certificates made for this one time.
+    Only this machine can reach them, and only with certificates made for this one time. Their
+    files lie in a temporary folder that only this user can enter. Dask's settings, from a user's
+    files or variables, do not count.
 
     Parameters
     ----------
@@ -204,6 +206,14 @@ def _start_workers(n_workers, folder):
 
 def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_key=None):
     """Prepare to join a Dask cluster that others started and others end.
+
+    How private it is was decided where its scheduler and workers were started. On machines that
+    others use too, start them with certificates (``--tls-ca-file``, ``--tls-cert``, ``--tls-key``;
+    the address begins with tls://), with ``--local-directory`` naming a folder of mode 700 (by
+    default Dask takes one in the temporary folder whoever made it), and without web servers
+    (``--no-dashboard`` leaves one that tells how the cluster is doing; the variables
+    ``DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES='[]'`` and ``DASK_DISTRIBUTED__WORKER__HTTP__ROUTES``
+    empty it).
 
     Parameters
     ----------

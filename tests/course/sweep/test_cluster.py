@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -78,6 +79,7 @@ def list_listening():
 @pytest.mark.slow
 def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certificates():
     before = list_listening()
+    paths_before = list(sys.path)
     with local_cluster(2, 1) as (client, threads):
         assert threads == 1
         # One run at a time for each worker.
@@ -93,6 +95,9 @@ def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certifi
         for address in addresses:
             with pytest.raises((urllib.error.HTTPError, OSError)):
                 urllib.request.urlopen(f"http://127.0.0.1:{address.port}/status", timeout=2)
+        assert sys.path != paths_before
+    # Nobody can make Dask's folders anew and have modules loaded from there.
+    assert sys.path == paths_before
 
 
 def find_workers():

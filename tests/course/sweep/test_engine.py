@@ -1,6 +1,8 @@
 """Sweeps whose workers or scheduler are killed: nothing is lost, and nothing is done twice."""
 
 import contextlib
+import os
+import tempfile
 import threading
 
 import pytest
@@ -65,8 +67,14 @@ def process_worker(monkeypatch):
     """Return a local cluster with one worker, which gives a run to two workers, not to four."""
     name = "distributed.scheduler.allowed-failures"
     monkeypatch.setitem(servers._SETTINGS, name, 1)
-    with local_cluster(1, 1) as client_and_threads:
-        yield contextlib.nullcontext(client_and_threads)
+    # pytest's own folders have names that are too long for a kernel's sockets.
+    with tempfile.TemporaryDirectory() as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        monkeypatch.setattr(tempfile, "tempdir", temporary)
+        with local_cluster(1, 1) as client_and_threads:
+            yield contextlib.nullcontext(client_and_threads)
+        # Workers that were killed could not remove theirs.
+        assert os.listdir(temporary) == []
 
 
 def test_a_run_whose_worker_is_killed_is_done_again_but_not_for_ever(tmp_path, process_worker):
