@@ -46,7 +46,10 @@ def sweep(notebook, grid, *, output=None, cluster=None, timeout=None, retry_fail
         If the notebook or the grid is refused, the workers are not alike, or another sweep writes
         into `output`. Nothing has been run then.
     ConnectionError
-        If the scheduler does not answer any more. What was finished is kept.
+        If the scheduler does not answer any more, or workers are lost again and again at the
+        start. What was finished is kept.
+    OSError
+        If results cannot be written into `output`, or if another user made it for everybody.
     """
     plan = plan_sweep(notebook, grid)
     results = run_plan(

@@ -1,55 +1,72 @@
 """The workers of a sweep: processes on this machine, or a Dask cluster that is there already."""
 
 import logging
+import re
+import sys
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 
 from mnist_course.sweep.fingerprint import (
     compare_environments,
-    describe_environment,
     describe_package,
+    try_to_describe,
 )
+from mnist_course.sweep.private import private_folder
 
 # Measured: on MNIST, a kernel of notebook 02 takes 1.5e9.
 KERNEL_BYTES = 2e9
-_DASK_SETTINGS = {
-    # Dask looks at itself a hundred times a second and keeps its messages, each with a notebook.
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "5s",
-    "distributed.worker.memory.monitor-interval": "5s",
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.log-length": 100,
-    "distributed.admin.low-level-log-length": 100,
-    # By default, Dask gives up a worker that happens to be restarting when Dask looks.
-    "distributed.deploy.lost-worker-timeout": "1000 days",
-}
-# Ctrl-C reaches all processes of a terminal. The workers ignore it: the command ends them.
-_IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+_MAX_WORKERS = 1_000
+_MAX_THREADS = 1_000
+# A year. Who wants no limit leaves the option out.
+MAX_SECONDS = 31_536_000
 CONNECT_SECONDS = 15
 _FIRST_WORKER_SECONDS = 60
+# Without a protocol before it, Dask takes plain TCP.
+_ADDRESS = re.compile(r"(?:[a-z]+://)?\S+:(\d+)")
+_MAX_PORT = 65_535
+# How often workers are started, and asked what they have, before they are given up.
+_MAX_TRIES = 3
+_WHY_LOST = (
+    "it was killed, perhaps by the system, as happens when memory runs short. Close other programs "
+    "or take fewer workers, then give the same command again"
+)
+SCHEDULER_LOST = (
+    "the scheduler does not answer any more. What was finished is kept: start the scheduler "
+    "and its workers again, then the same command, which goes on where this one stopped"
+)
+# Where programs put temporary files, on all systems.
+_TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 
-def check_number(name, number):
+def check_number(name, number, largest):
     """Check an option that may be left out but must not be zero or less.
 
     Parameters
     ----------
     name : str
     number : float or None
+    largest : float
+        What is beyond it is a slip of the finger, or infinity.
 
     Raises
     ------
     ValueError
-        Unless `number` is None or above 0.
+        Unless `number` is None, or above 0 and not above `largest`.
 
     Examples
     --------
-    >>> check_number("timeout", 0)
+    >>> check_number("timeout", 0, MAX_SECONDS)
     Traceback (most recent call last):
     ValueError: timeout must be above 0; received 0
     """
-    if number is not None and not number > 0:
+    if number is None:
+        return
+    # NaN is not above 0 either.
+    if not number > 0:
         raise ValueError(f"{name} must be above 0; received {number}")
+    if number > largest:
+        raise ValueError(f"{name} must not be above {largest:,}; received {number}")
 
 
 def fit_machine(workers=None, threads=None):
@@ -84,8 +101,8 @@ def fit_machine(workers=None, threads=None):
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
-    check_number("workers", workers)
-    check_number("threads", threads)
+    check_number("workers", workers, _MAX_WORKERS)
+    check_number("threads", threads, _MAX_THREADS)
     if workers is None:
         fit_cores = CPU_COUNT // (threads or 1)
         fit_memory = int(MEMORY_LIMIT // KERNEL_BYTES)
@@ -98,7 +115,9 @@ def fit_machine(workers=None, threads=None):
 def local_cluster(workers=None, threads=None):
     """Prepare workers on this machine, which live as long as a ``with`` block.
 
-    Only this machine can reach them, and only with certificates made for this one time.
+    Only this machine can reach them, and only with certificates made for this one time. Their
+    files lie in a temporary folder that only this user can enter. Dask's settings, from a user's
+    files or variables, do not count.
 
     Parameters
     ----------
@@ -122,8 +141,33 @@ def local_cluster(workers=None, threads=None):
 @contextmanager
 def _local_cluster(workers, threads):
     import dask
-    from distributed import Client, Nanny, Scheduler, SpecCluster
+    from distributed import Client
+
+    from mnist_course.sweep.servers import private_settings
+
+    paths_before = list(sys.path)
+    # What the workers and their kernels leave when they are killed goes away with this folder.
+    with private_folder() as folder, dask.config.set(private_settings(folder)):
+        try:
+            with _start_workers(workers, folder) as cluster, Client(cluster) as client:
+                yield client, threads
+        finally:
+            # Dask adds its servers' folders and leaves some. Once they are gone, another user
+            # could make them anew, and this process would look for modules there.
+            sys.path[:] = [path for path in sys.path if path in paths_before]
+
+
+def _start_workers(n_workers, folder):
+    """Start a scheduler, and workers in processes of their own, whose files lie in `folder`.
+
+    Returns
+    -------
+    context manager
+    """
+    from distributed import Nanny, SpecCluster
     from distributed.security import Security
+
+    from mnist_course.sweep.servers import PrivateScheduler, PrivateWorker
 
     security = Security.temporary()
     place = {
@@ -131,31 +175,45 @@ def _local_cluster(workers, threads):
         "protocol": "tls://",
         "security": security,
         "dashboard": False,
-        # There is an HTTP server all the same, which by default would serve every network.
-        "dashboard_address": "127.0.0.1:0",
     }
     worker = {
         **place,
+        "worker_class": PrivateWorker,
+        "local_directory": folder,
+        "env": dict.fromkeys(_TEMPORARY_VARIABLES, folder),
         # One run at a time for each.
         "nthreads": 1,
         # Dask's own limit is off: it does not see the kernels.
         "memory_limit": 0,
         "silence_logs": logging.CRITICAL,
-        "preload": _IGNORE_SIGINT,
     }
-    with dask.config.set(_DASK_SETTINGS):
-        cluster = SpecCluster(
-            scheduler={"cls": Scheduler, "options": {**place, "port": 0}},
-            workers={number: {"cls": Nanny, "options": worker} for number in range(workers)},
-            security=security,
-            silence_logs=logging.CRITICAL,
-        )
-        with cluster, Client(cluster) as client:
-            yield client, threads
+    for _ in range(_MAX_TRIES):
+        try:
+            return SpecCluster(
+                scheduler={"cls": PrivateScheduler, "options": {**place, "port": 0}},
+                workers={number: {"cls": Nanny, "options": worker} for number in range(n_workers)},
+                security=security,
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            # Dask says no more than that the nanny, who looks after a worker, did not start.
+            reason = error
+    raise RuntimeError(
+        f"nothing was run, for a worker ended while it started, {_MAX_TRIES} times in a row "
+        f"({reason}): {_WHY_LOST}"
+    )
 
 
 def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_key=None):
     """Prepare to join a Dask cluster that others started and others end.
+
+    How private it is was decided where its scheduler and workers were started. On machines that
+    others use too, start them with certificates (``--tls-ca-file``, ``--tls-cert``, ``--tls-key``;
+    the address begins with tls://), with ``--local-directory`` naming a folder of mode 700 (by
+    default Dask takes one in the temporary folder whoever made it), and without web servers
+    (``--no-dashboard`` leaves one that tells how the cluster is doing; the variables
+    ``DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES='[]'`` and
+    ``DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'`` empty it).
 
     Parameters
     ----------
@@ -176,16 +234,30 @@ def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_
     Raises
     ------
     ValueError
-        If `threads` is not above 0.
+        If `threads` is not above 0, or `address` or a file cannot be what is needed.
     """
-    check_number("threads", threads)
+    check_number("threads", threads, _MAX_THREADS)
+    if isinstance(address, str):
+        _check_address(address)
     files = {
         "tls_ca_file": tls_ca_file,
         "tls_client_cert": tls_cert,
         "tls_client_key": tls_key,
     }
     given = {name: str(file) for name, file in files.items() if file is not None}
+    for file in given.values():
+        # Dask reads each several times: a pipe would be empty then.
+        if not Path(file).is_file():
+            raise ValueError(f"there is no certificate or key in {file}: name a PEM file")
     return _join_cluster(address, threads or 1, given)
+
+
+def _check_address(address):
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match[1]) > _MAX_PORT:
+        raise ValueError(
+            f"a scheduler's address must be such as tls://10.0.0.1:8786; received {address!r}"
+        )
 
 
 @contextmanager
@@ -234,38 +306,76 @@ def check_workers(client, data):
     Raises
     ------
     ConnectionError
-        If there is no worker.
+        If there is no worker, if workers are lost again and again while they are asked, or if the
+        scheduler is lost.
     RuntimeError
         If a worker lacks this project or the digits, if its code is not the same as this
         process's, or if it differs from the other workers.
     """
+    for _ in range(_MAX_TRIES):
+        answers = _ask_workers(client, data)
+        lost = [worker for worker, answer in answers.items() if _is_lost(answer)]
+        # All workers can be lost between the moment when one was there and the question.
+        if answers and not lost:
+            return _compare_workers(answers)
+    names = ", ".join(lost) or "all workers"
+    raise ConnectionError(
+        f"nothing was run, for contact to a worker was lost at the start, {_MAX_TRIES} times in a "
+        f"row ({names}): {_WHY_LOST}"
+    )
+
+
+def _ask_workers(client, data):
+    """Return each worker's answer, by its address."""
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
     try:
         client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
+        # Of a worker that does not answer, the answer is the exception.
+        return client.run(try_to_describe, data, on_error="return")
     except TimeoutError:
         raise ConnectionError(
             f"no worker joined the scheduler in {_FIRST_WORKER_SECONDS} seconds"
         ) from None
-    # Of a worker where the function fails, the answer is the exception.
-    answers = client.run(describe_environment, data, on_error="return")
+    except (CancelledError, CommClosedError) as error:
+        raise ConnectionError(SCHEDULER_LOST) from error
+
+
+def _is_lost(answer):
+    # Dask's errors of connections are OSErrors; those of the function itself come back as text.
+    return isinstance(answer, OSError)
+
+
+def _compare_workers(answers):
+    """Return the environment of all workers, or raise a RuntimeError."""
     environments = [answer for answer in answers.values() if isinstance(answer, dict)]
     expected = {}
     if environments:
         # This process needs no back end and no digits of its own, but it must send the same code.
         expected = {**environments[0], **describe_package()}
-    faults = []
+    faults = {}
     for worker, answer in answers.items():
         fault = _find_fault(answer, expected)
         if fault:
-            faults.append(f"\n  {worker}: {fault}")
-    if faults:
-        raise RuntimeError(f"nothing was run, for workers must be alike:{''.join(faults)}")
-    return expected
+            faults[worker] = fault
+    if not faults:
+        return expected
+    if len(faults) == len(answers) and len(set(faults.values())) == 1:
+        raise RuntimeError(f"nothing was run, for this holds for all workers: {fault}")
+    lines = [f"\n  {worker}: {fault}" for worker, fault in faults.items()]
+    raise RuntimeError(f"nothing was run, for workers must be alike:{''.join(lines)}")
 
 
 def _find_fault(answer, expected):
     """Say what is wrong with a worker's answer, or return an empty text."""
     if isinstance(answer, dict):
         return compare_environments(answer, expected)
+    if isinstance(answer, str):
+        return answer
+    # Dask may wrap the exception into another.
     if "No module named 'mnist_" in str(answer):
         return "it has no mnist_helpers: install this project there too"
-    return str(answer)
+    if "Can't get attribute" in str(answer):
+        return "it has another version of this project: install this one there too"
+    return f"{type(answer).__name__}: {' '.join(str(answer).split())}"

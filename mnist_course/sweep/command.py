@@ -9,7 +9,14 @@ from mnist_course.sweep.engine import run_plan
 from mnist_course.sweep.fingerprint import describe_environment
 from mnist_course.sweep.grid import merge_grids, read_grid
 from mnist_course.sweep.plan import plan_sweep
-from mnist_course.sweep.results import read_results, summary_table, varied_parameters, write_csv
+from mnist_course.sweep.results import (
+    is_finished,
+    lock_folder,
+    read_results,
+    summary_table,
+    varied_parameters,
+    write_csv,
+)
 
 # The most runs that need no --yes.
 _MAX_RUNS = 1_000
@@ -39,7 +46,7 @@ def sweep_command(options):
     cluster = _prepare_cluster(options)
     output = Path(options.output or plan.default_output)
     if options.dry_run:
-        _print_runs(plan, cluster if options.scheduler else None, output)
+        _print_runs(plan, cluster if options.scheduler is not None else None, output)
         return 0
     results = run_plan(
         plan,
@@ -69,11 +76,22 @@ def collect_command(options):
     FileNotFoundError
         If there are no finished runs in the folder.
     """
-    results = list(read_results(options.folder).values())
+    results = list(_read_to_collect(options.folder).values())
     if not results:
         raise FileNotFoundError(f"there are no finished runs in {options.folder}")
     write_csv(results, Path(options.folder, "runs.csv"))
     return _report(results, options.folder)
+
+
+def _read_to_collect(folder):
+    """Read a sweep's results; set aside what is none, unless a sweep is writing there now."""
+    if not Path(folder, "runs").is_dir():
+        return {}
+    try:
+        with lock_folder(folder):
+            return read_results(folder, set_aside=True)
+    except RuntimeError:
+        return read_results(folder)
 
 
 def _read_plan(options):
@@ -89,7 +107,7 @@ def _read_plan(options):
 
 def _prepare_cluster(options):
     """Return the workers that the options ask for; none has been started yet."""
-    if not options.scheduler:
+    if options.scheduler is None:
         return local_cluster(options.workers, options.threads)
     if options.workers is not None:
         raise ValueError("--workers is for this machine; a cluster has the workers it has")
@@ -124,7 +142,7 @@ def _print_runs(plan, cluster, output):
 
 
 def _state(result):
-    if result is None:
+    if result is None or not is_finished(result):
         return "to do"
     return "failed" if result["error"] else "done"
 

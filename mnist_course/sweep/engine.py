@@ -6,19 +6,28 @@ from pathlib import Path
 import nbformat
 
 from mnist_course.files import lock_folder
-from mnist_course.sweep.cluster import check_number, check_workers, local_cluster
+from mnist_course.sweep.cluster import (
+    MAX_SECONDS,
+    SCHEDULER_LOST,
+    check_number,
+    check_workers,
+    local_cluster,
+)
 from mnist_course.sweep.fingerprint import PLACES
+from mnist_course.sweep.private import private_files, refuse_foreign_folder
 from mnist_course.sweep.progress import SweepBar
-from mnist_course.sweep.results import read_results, write_csv, write_result
+from mnist_course.sweep.results import (
+    check_folder,
+    is_finished,
+    read_results,
+    write_csv,
+    write_result,
+)
 from mnist_course.sweep.worker import nothing_run, run_notebook
 
 # What `load_mnist` takes, by a dataset's name. Given this argument, it reads that dataset or
 # fails; with its default, a worker that lacks MNIST would fall back on the bundled digits.
 _DATA_ARGUMENT = {"MNIST": "mnist", "bundled digits": "digits"}
-_SCHEDULER_LOST = (
-    "the scheduler does not answer any more. What was finished is kept: start the scheduler "
-    "and its workers again, then the same command, which goes on where this one stopped"
-)
 
 
 def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=False):
@@ -40,10 +49,12 @@ def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=Fals
     ValueError, RuntimeError, ConnectionError, OSError
         As `sweep` raises them.
     """
-    check_number("timeout", timeout)
+    check_number("timeout", timeout, MAX_SECONDS)
     output = Path(output or plan.default_output)
+    refuse_foreign_folder(output / "runs")
     # The folder comes first: no workers are started for a sweep that may not write.
-    with lock_folder(output):
+    with private_files(), lock_folder(output):
+        check_folder(output)
         if cluster is None:
             cluster = local_cluster()
         with cluster as (client, threads):
@@ -73,8 +84,8 @@ def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=Fals
 def _read_finished(output, runs, retry_failed):
     """Return the results of those runs that need not be run again."""
     finished = {}
-    for run, result in read_results(output).items():
-        if run in runs and not (retry_failed and result["error"]):
+    for run, result in read_results(output, set_aside=True).items():
+        if run in runs and is_finished(result) and not (retry_failed and result["error"]):
             finished[run] = result
     return finished
 
@@ -118,7 +129,7 @@ def _run_all(client, plan, runs, settings, bar):
             future = next(completed)
             yield running.pop(future), _take_outcome(future)
     except (CancelledError, CommClosedError) as error:
-        raise ConnectionError(_SCHEDULER_LOST) from error
+        raise ConnectionError(SCHEDULER_LOST) from error
 
 
 def _choose_places(plan, dataset_name):

@@ -2,16 +2,21 @@
 
 A result is a dict: `run` (its `fingerprint.run_key`), `notebook` (a name), `parameters`, `digits`
 (which, in words), `seconds`, `record` (as `record.record_run` wrote it, or None), and `cell` and
-`error` (both None, if the run was good).
+`error` (both None, if the run was good). Where the run's kernel did not even start, for a reason
+that is the machine's and not the run's, `started` is False.
 """
 
 import csv
 import json
 import math
+import os
 import statistics
+import sys
+import tempfile
+import textwrap
 from pathlib import Path
 
-from mnist_helpers.record import format_metrics
+from mnist_helpers.record import format_metrics, validate_record
 from mnist_helpers.saving import atomic_write
 from mnist_helpers.tables import group_rows
 
@@ -20,6 +25,71 @@ CHOOSE_BY = "val_accuracy"
 _VERSIONS = ("keras", "backend", "backend_version")
 # The columns of runs.csv beside parameters and metrics.
 COLUMNS = {"run", "result", "program", "seconds", "digits", *_VERSIONS, "cell", "error"}
+# The parts of a result and their types. Others may stand beside them.
+_TEXT_OR_NONE = (str, type(None))
+_TYPES = {
+    "run": str,
+    "notebook": str,
+    "parameters": dict,
+    "digits": str,
+    "seconds": (int, float),
+    "record": (dict, type(None)),
+    "cell": _TEXT_OR_NONE,
+    "error": _TEXT_OR_NONE,
+}
+# A result has a few kilobytes; a file of gigabytes would fill the memory.
+_MAX_RESULT_BYTES = 10_000_000
+# It may quote the content of a file.
+_MAX_REASON = 200
+_UNREADABLE = ".unreadable"
+
+
+def check_folder(folder):
+    """Check that results can be written into a sweep's folder, before anything is run.
+
+    Parameters
+    ----------
+    folder : str or path-like
+
+    Raises
+    ------
+    OSError
+    """
+    runs = Path(folder, "runs")
+    try:
+        runs.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=runs):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"no results can be written into {runs} ({_reason(error)}): make way, or name another "
+            "folder for them"
+        ) from None
+
+
+def is_finished(result):
+    """Tell whether a run need not be done again.
+
+    A run that began and failed is finished: it would fail again. One whose kernel did not start,
+    whose worker was killed, or whose worker's disk was full has failed by the machine's fault.
+
+    Parameters
+    ----------
+    result : dict
+        See this module.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_finished({"error": "ValueError: no"})
+    True
+    >>> is_finished({"error": "the kernel did not start", "started": False})
+    False
+    """
+    return result.get("started", True)
 
 
 def write_result(folder, result, executed):
@@ -58,23 +128,167 @@ def _write_text(path, text):
         part.write_text(text, encoding="utf-8")
 
 
-def read_results(folder):
+def read_results(folder, *, set_aside=False):
     """Read the result of each finished run.
+
+    A file that holds no result is named in a line on standard error and left out.
 
     Parameters
     ----------
     folder : str or path-like
         The sweep's; it need not exist.
+    set_aside : bool
+        Whether to give such a file another name, too, so that its run is done again and the file
+        can be looked at. Only who has locked the folder may ask for it.
 
     Returns
     -------
     dict of str to dict
         The results by run, sorted; see this module.
+
+    Raises
+    ------
+    OSError
+        If the folder is there and cannot be listed.
     """
+    runs = Path(folder, "runs")
     results = {}
-    for path in sorted(Path(folder, "runs").glob("*.json")):
-        results[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(_list_folder(runs)):
+        if path.suffix != ".json":
+            continue
+        try:
+            results[path.stem] = read_result(path)
+        except (ValueError, OSError) as error:
+            end = _set_aside(path) if set_aside else "it is left out"
+            print(f"{_printable(path)} holds no result ({_reason(error)}): {end}", file=sys.stderr)
     return results
+
+
+def _list_folder(folder):
+    # Path.glob would take a folder that may not be listed for an empty one.
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def read_result(path):
+    """Read the result of one run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file ``runs/<run>.json``.
+
+    Returns
+    -------
+    dict
+        See this module.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it cannot be read, or if its content is no result or that of another run.
+    """
+    if not path.is_file():
+        # A pipe, for one, would be waited for without end.
+        raise ValueError("it is no file")
+    n_bytes = path.stat().st_size
+    if n_bytes > _MAX_RESULT_BYTES:
+        raise ValueError(f"it has {n_bytes:,} bytes, more than {_MAX_RESULT_BYTES:,}")
+    try:
+        result = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("its brackets are nested too deep") from None
+    check_result(result)
+    if result["run"] != path.stem:
+        raise ValueError(f"it is of the run {result['run']!r}")
+    return result
+
+
+def _refuse_constant(text):
+    raise ValueError(f"{text} is no number")
+
+
+def check_result(result):
+    """Check that this is a result, whose numbers can be put into tables.
+
+    Parameters
+    ----------
+    result : object
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong.
+
+    Examples
+    --------
+    >>> check_result({"run": 1})
+    Traceback (most recent call last):
+    ValueError: `notebook` is missing
+    """
+    if not isinstance(result, dict):
+        raise ValueError(f"a result is a JSON object; received {type(result).__name__}")
+    missing = [name for name in _TYPES if name not in result]
+    if missing:
+        raise ValueError(f"`{missing[0]}` is missing")
+    for name, types in _TYPES.items():
+        # True is an int to Python, but no number of seconds.
+        if not isinstance(result[name], types) or isinstance(result[name], bool):
+            raise ValueError(f"`{name}` has the wrong type: {type(result[name]).__name__}")
+    if not isinstance(result.get("started", True), bool):
+        raise ValueError("`started` must be true or false")
+    _check_numbers({"seconds": result["seconds"]})
+    record = result["record"]
+    if record is not None:
+        validate_record(record)
+        _check_numbers(record["metrics"])
+        _check_numbers(record["seconds"])
+    if result["error"] is None and record is None:
+        raise ValueError("a good run has a record; this one has none")
+    if result["error"] == "":
+        raise ValueError("`error` is empty")
+
+
+def _check_numbers(numbers):
+    """Check that each number, if it is known, is one that a mean can be taken of."""
+    for name, number in numbers.items():
+        if number is None:
+            continue
+        try:
+            is_finite = math.isfinite(number)
+        except OverflowError:
+            raise ValueError(f"{name} is too large a number") from None
+        if not is_finite:
+            raise ValueError(f"{name} is no finite number")
+
+
+def _set_aside(path):
+    """Give a file a name under which no result is looked for; say in words what became of it."""
+    target = path.with_name(path.name + _UNREADABLE)
+    number = 1
+    # Nothing is ever replaced: it may be the only trace of what went wrong.
+    while os.path.lexists(target):
+        number += 1
+        target = path.with_name(f"{path.name}{_UNREADABLE}-{number}")
+    try:
+        path.rename(target)
+    except OSError as error:
+        return f"its run is done again, but it could not be renamed ({_reason(error)})"
+    return f"it is now {_printable(target.name)}, and its run is done again"
+
+
+def _reason(error):
+    """Say in one line what an error says, without the paths that an OSError adds."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return _printable(textwrap.shorten(text, _MAX_REASON, placeholder=" …"))
+
+
+def _printable(text):
+    """Write what a terminal would take for a command, as in a file's name, by its number."""
+    text = str(text)
+    return text if text.isprintable() else ascii(text)
 
 
 def result_row(result):
@@ -117,9 +331,26 @@ def write_csv(results, path):
         See this module.
     path : str or path-like
         The CSV file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, as where a folder has its name.
     """
     rows = [result_row(result) for result in results]
-    with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    try:
+        with atomic_write(path) as part:
+            _write_rows(part, rows)
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written ({_reason(error)}). All results are kept in runs/ beside "
+            f"it: make way, then give the command mnist-course collect {Path(path).parent}"
+        ) from None
+
+
+def _write_rows(path, rows):
+    # An error's text can hold what UTF-8 has no sign for, such as half of a pair of surrogates.
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         table = csv.DictWriter(file, _unique_names(rows))
         table.writeheader()
         for row in rows:

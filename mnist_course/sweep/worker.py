@@ -41,7 +41,8 @@ def run_notebook(name, text, parameters, *, expected, threads, timeout):
     -------
     dict
         `record`, `seconds`, `cell`, `error` and `started`, as `run.execute` returns them, and
-        `notebook`, the executed notebook's text (None, if nothing was run).
+        `notebook`, the executed notebook's text (None, if nothing was run). Where `started` is
+        False, it is the machine's fault that the run failed, and not the run's.
     """
     difference = compare_environments(describe_environment(parameters.get("data", "")), expected)
     if difference:
@@ -63,7 +64,7 @@ def run_notebook(name, text, parameters, *, expected, threads, timeout):
 
 
 def nothing_run(error):
-    """Return the outcome of a run that could not begin.
+    """Return the outcome of a run that could not begin, or that was lost with its worker.
 
     Parameters
     ----------
@@ -80,7 +81,14 @@ def nothing_run(error):
     >>> nothing_run("no room")["error"]
     'no room'
     """
-    return {"record": None, "seconds": 0.0, "cell": None, "error": error, "notebook": None}
+    return {
+        "record": None,
+        "seconds": 0.0,
+        "cell": None,
+        "error": error,
+        "started": False,
+        "notebook": None,
+    }
 
 
 def _check_digits(outcome, expected):

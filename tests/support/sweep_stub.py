@@ -143,7 +143,15 @@ def make_result(run, *, program="aaaaaaaa", digits="MNIST", error=None, metrics=
     if error:
         return {**result, "cell": "fit", "record": None}
     versions = {"python": "3.11", "keras": "3.13", "backend": "jax", "backend_version": "0.7"}
-    record = {"metrics": metrics or {}, "seconds": {"fit": 1.5}, "versions": versions}
+    record = {
+        "schema": 1,
+        "notebook": "01_stub",
+        "parameters": parameters,
+        "digits": {"name": digits, "train": 60000, "test": 10000, "sha256": "", "text": digits},
+        "metrics": metrics or {},
+        "seconds": {"fit": 1.5},
+        "versions": {**versions, "numpy": "2.1", "mnist_helpers": "1.0"},
+    }
     return {**result, "cell": None, "record": record}
 
 

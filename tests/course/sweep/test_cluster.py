@@ -1,7 +1,10 @@
 """The workers of a sweep: how many, who can reach them, and that they must be alike."""
 
 import contextlib
+import os
 import shutil
+import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -9,11 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from support.sweep_stub import finished, logs, read_log, tls_files, wait_until
+from distributed.comm import CommClosedError
+from support.project import ROOT
+from support.sweep_stub import finished, gone, logs, read_log, tls_files, wait_until
 
 import mnist_helpers
 from mnist_course.sweep import join_cluster, local_cluster, sweep
-from mnist_course.sweep.cluster import fit_machine
+from mnist_course.sweep.cluster import check_workers, fit_machine
+from mnist_course.sweep.fingerprint import describe_environment
 
 WITHOUT_PROJECT = (
     "import sys\nsys.modules['mnist_course'] = None\nfrom dask.__main__ import main\nmain()"
@@ -73,12 +79,14 @@ def list_listening():
 @pytest.mark.slow
 def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certificates():
     before = list_listening()
+    paths_before = list(sys.path)
     with local_cluster(2, 1) as (client, threads):
         assert threads == 1
         # One run at a time for each worker.
         assert sorted(client.nthreads().values()) == [1, 1]
         addresses = [address for address in list_listening() if address not in before]
-        assert len(addresses) >= 6
+        # The scheduler, and for each worker itself and the process that looks after it.
+        assert len(addresses) == 5
         assert {address.ip for address in addresses} == {"127.0.0.1"}
         scheduler = client.scheduler.address
         assert scheduler.startswith("tls://")
@@ -87,6 +95,9 @@ def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certifi
         for address in addresses:
             with pytest.raises((urllib.error.HTTPError, OSError)):
                 urllib.request.urlopen(f"http://127.0.0.1:{address.port}/status", timeout=2)
+        assert sys.path != paths_before
+    # Nobody can make Dask's folders anew and have modules loaded from there.
+    assert sys.path == paths_before
 
 
 def find_workers():
@@ -98,6 +109,86 @@ def find_workers():
             if "spawn_main" in " ".join(child.cmdline()):
                 workers.append(child)
     return workers
+
+
+class StubClient:
+    """A client of Dask whose workers give these answers, one after the other."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def wait_for_workers(self, n_workers, timeout):
+        pass
+
+    def run(self, function, data, on_error):
+        return self.answers.pop(0)
+
+
+LOST = CommClosedError("in <TLS>: Stream is closed")
+
+
+def test_a_worker_that_is_lost_while_it_is_asked_is_asked_again():
+    environment = describe_environment("digits")
+    client = StubClient({"a": environment, "b": LOST}, {}, {"a": environment, "c": environment})
+    assert check_workers(client, "digits") == environment
+    assert client.answers == []
+
+
+@pytest.mark.parametrize("answers", [{"tls://x:1": LOST}, {"tls://x:1": TimeoutError()}, {}])
+def test_a_worker_that_is_lost_again_and_again_is_told_as_that(answers):
+    with pytest.raises(ConnectionError) as error:
+        check_workers(StubClient(answers, answers, answers), "digits")
+    assert "contact to a worker was lost at the start, 3 times in a row" in str(error.value)
+    assert "alike" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (ImportError("No module named 'mnist_course'"), "it has no mnist_helpers: install"),
+        (AttributeError("Can't get attribute 'x'"), "it has another version of this project: in"),
+        (RuntimeError("AttributeError(\"Can't get attribute 'x'\")"), "it has another version of"),
+        (RuntimeError("a\nb"), "RuntimeError: a b"),
+    ],
+)
+def test_a_worker_without_this_code_is_told_as_that(answer, fault):
+    answers = {"a": describe_environment("digits"), "b": answer}
+    with pytest.raises(RuntimeError) as error:
+        check_workers(StubClient(answers), "digits")
+    head, line = str(error.value).splitlines()
+    assert head == "nothing was run, for workers must be alike:"
+    assert line.startswith(f"  b: {fault}")
+
+
+def test_a_fault_of_all_workers_is_told_once():
+    with pytest.raises(RuntimeError) as error:
+        check_workers(StubClient({"a": "no such file", "b": "no such file"}), "digits")
+    expected = "nothing was run, for this holds for all workers: no such file"
+    assert str(error.value) == expected
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_at_the_start_are_replaced():
+    before = find_workers()
+
+    def kill_first_worker():
+        wait_until(lambda: [process for process in find_workers() if process not in before])
+        for process in find_workers():
+            if process not in before:
+                process.kill()
+                before.append(process)
+
+    killer = threading.Thread(target=kill_first_worker)
+    killer.start()
+    with local_cluster(1, 1) as (client, _):
+        killer.join()
+        (worker,) = [process for process in find_workers() if process not in before]
+        # So it cannot answer before it is killed.
+        worker.suspend()
+        threading.Timer(1, worker.kill).start()
+        assert check_workers(client, "digits")["dataset"]["name"] == "bundled digits"
+        assert gone(worker.pid)
 
 
 @pytest.mark.slow
@@ -126,7 +217,7 @@ def test_workers_that_are_not_alike_stop_the_sweep_before_it_starts(folder, clus
     cluster.scheduler()
     cluster.worker(MNIST_HELPERS_DATA="digits")
     cluster.worker(MNIST_HELPERS_DATA="digits", start=("-c", WITHOUT_PROJECT))
-    cluster.worker(MNIST_HELPERS_DATA="digits", PYTHONPATH=str(other.parent))
+    cluster.worker(MNIST_HELPERS_DATA="digits", PYTHONPATH=f"{other.parent}{os.pathsep}{ROOT}")
     cluster.worker(MNIST_HELPERS_DATA=str(folder / "nothing.npz"))
     wait_until(lambda: all("Registered" in log for log in logs(folder, 1, 2, 3, 4)))
     with pytest.raises(RuntimeError) as error:

@@ -62,7 +62,18 @@ def here(tmp_path, monkeypatch):
         ("sweep 03_none --set seed=1", "there is no notebook 03_none; notebooks/ here has"),
         ("sweep 01_stub --set seed=1 --workers 2 --scheduler tls://x:9", "--workers is for this"),
         ("sweep 01_stub --set seed=1 --workers 0", "workers must be above 0; received 0"),
+        ("sweep 01_stub --set seed=1 --workers 1001", "workers must not be above 1,000; received"),
+        ("sweep 01_stub --set seed=1 --threads 1000000000", "threads must not be above 1,000; r"),
         ("sweep 01_stub --set seed=1 --timeout 0", "timeout must be above 0; received 0"),
+        ("sweep 01_stub --set seed=1 --timeout nan", "timeout must be above 0; received nan"),
+        ("sweep 01_stub --set seed=1 --timeout inf", "must not be above 31,536,000; received inf"),
+        ("sweep 01_stub --set seed=1 --scheduler=", "must be such as tls://10.0.0.1:8786; rec"),
+        ("sweep 01_stub --set seed=1 --scheduler x", "address must be such as tls://10.0.0.1:8786"),
+        ("sweep 01_stub --set seed=1 --scheduler tls://x:99999", "received 'tls://x:99999'"),
+        (
+            "sweep 01_stub --set seed=1 --scheduler tls://x:9 --tls-key notebooks",
+            "there is no certificate or key in notebooks: name a PEM file",
+        ),
         ("sweep 01_stub --set seed=1 --set data=none --dry-run", "none: there is no such file"),
         ("collect none", "there are no finished runs in none"),
     ],
@@ -102,7 +113,44 @@ def test_a_dry_run_lists_what_would_be_run_and_writes_nothing(here, capsys):
     assert changed == ["seed=0", "seed=0, rate=1.0", "seed=1", "seed=1, rate=1.0"]
     write_result("out", make_result(0) | {"run": runs[1][0]}, "the notebook")
     write_result("out", make_result(0, error="E: no") | {"run": runs[2][0]}, "the notebook")
+    not_started = make_result(0, error="the kernel did not start") | {"started": False}
+    write_result("out", not_started | {"run": runs[3][0]}, None)
     assert [state for _, state, _ in list_runs()] == ["to do", "done", "failed", "to do"]
+
+
+def test_a_dry_run_names_what_is_no_result_and_leaves_it_there(here, capsys):
+    Path("out", "runs").mkdir(parents=True)
+    Path("out", "runs", "bad.json").touch()
+    before = files(here)
+    assert main("sweep 01_stub --set seed=1 --set data=digits --output out --dry-run".split()) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "out/runs/bad.json holds no result" in line
+    assert files(here) == before
+
+
+def test_collecting_leaves_out_what_is_no_result(here, capsys):
+    write_result("out", make_scored(1, 0.5), "the notebook")
+    for content in ("{}", "[]", "null", ""):
+        Path("out", "runs", "bad.json").write_text(content)
+        # Meanwhile a sweep may be writing there, which alone may rename its files.
+        with lock_folder("out"):
+            assert main(["collect", "out"]) == 0
+        printed = capsys.readouterr()
+        assert "1 good run, 0 failed" in printed.out
+        assert len(printed.err.splitlines()) == 1
+        assert Path("out", "runs", "bad.json").exists()
+    assert main(["collect", "out"]) == 0
+    assert "it is now bad.json.unreadable" in capsys.readouterr().err
+    assert main(["collect", "out"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_table_that_cannot_be_written_is_told_in_one_line(here, capsys):
+    write_result("out", make_scored(1, 0.5), "the notebook")
+    Path("out", "runs.csv").mkdir()
+    assert main(["collect", "out"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mnist-course: out/runs.csv cannot be written (Is a directory)")
 
 
 def test_many_runs_need_a_yes(here, capsys):

@@ -1,9 +1,10 @@
 """Sweeps whose workers or scheduler are killed: nothing is lost, and nothing is done twice."""
 
 import contextlib
+import os
+import tempfile
 import threading
 
-import dask
 import pytest
 from support.sweep_stub import (
     Seed,
@@ -16,7 +17,7 @@ from support.sweep_stub import (
     write_stub,
 )
 
-from mnist_course.sweep import join_cluster, local_cluster, sweep
+from mnist_course.sweep import join_cluster, local_cluster, servers, sweep
 
 pytestmark = pytest.mark.slow
 
@@ -33,12 +34,47 @@ def test_a_sweep_returns_a_row_for_each_run_in_the_grids_order(folder, sweep_in_
     assert sorted(started_seeds(folder)) == [1, 3]
 
 
+def run_without_room(*arguments, **options):
+    raise OSError(28, "No space left on device")
+
+
+def test_what_fails_by_the_machines_fault_is_done_again(folder, sweep_in_threads, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("mnist_course.sweep.engine.run_notebook", run_without_room)
+        (row,) = sweep_in_threads(folder, {"seed": 1})
+    assert row["result"] == "failed"
+    assert row["error"] == "OSError: [Errno 28] No space left on device"
+    (row,) = sweep_in_threads(folder, {"seed": 1})
+    assert row["result"] == "good"
+
+
+def test_a_bad_result_is_set_aside_and_its_run_done_again(folder, sweep_in_threads, capsys):
+    sweep_in_threads(folder, {"seed": [1, 2]})
+    runs = folder / "out" / "runs"
+    first, second = sorted(runs.glob("*.json"))
+    first.write_text("")
+    rows = sweep_in_threads(folder, {"seed": [1, 2]})
+    assert [row["result"] for row in rows] == ["good", "good"]
+    assert sorted(path.name for path in runs.glob("*.json*")) == sorted(
+        [first.name, f"{first.name}.unreadable", second.name]
+    )
+    assert len(started_seeds(folder)) == 3
+    assert f"{first} holds no result" in capsys.readouterr().err
+
+
 @pytest.fixture
-def process_worker():
+def process_worker(monkeypatch):
     """Return a local cluster with one worker, which gives a run to two workers, not to four."""
-    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+    name = "distributed.scheduler.allowed-failures"
+    monkeypatch.setitem(servers._SETTINGS, name, 1)
+    # pytest's own folders have names that are too long for a kernel's sockets.
+    with tempfile.TemporaryDirectory() as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        monkeypatch.setattr(tempfile, "tempdir", temporary)
         with local_cluster(1, 1) as client_and_threads:
             yield contextlib.nullcontext(client_and_threads)
+        # Workers that were killed could not remove theirs.
+        assert os.listdir(temporary) == []
 
 
 def test_a_run_whose_worker_is_killed_is_done_again_but_not_for_ever(tmp_path, process_worker):

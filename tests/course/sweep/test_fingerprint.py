@@ -1,5 +1,7 @@
 """What a run is: what changes its fingerprint, what does not, and how environments differ."""
 
+import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -15,6 +17,7 @@ from mnist_course.sweep.fingerprint import (
     compare_environments,
     describe_environment,
     describe_package,
+    keras_settings,
     program_fingerprint,
     run_key,
 )
@@ -23,6 +26,7 @@ ENVIRONMENT = {
     "version": "1.0",
     "source": "abc",
     "backend": "jax",
+    "settings": {"floatx": "float32", "max_epochs": None},
     "packages": {"keras": "3.13", "numpy": "2.1"},
     "dataset": {"name": "MNIST", "sha256": "0"},
     "dataset_warning": "",
@@ -33,6 +37,14 @@ CHANGES = [
         "the code of its mnist_helpers 1.0 or of its mnist_course differs",
     ),
     ({"backend": "torch"}, "its back end is torch, not jax"),
+    (
+        {"settings": ENVIRONMENT["settings"] | {"floatx": "float16"}},
+        "its setting of floatx is 'float16', not 'float32'",
+    ),
+    (
+        {"settings": ENVIRONMENT["settings"] | {"max_epochs": 1}},
+        "its setting of max_epochs is 1, not None",
+    ),
     ({"packages": {"keras": "3.14", "numpy": "2.1"}}, "it has 3.14 keras, not 3.13"),
     ({"packages": {"keras": "3.13"}}, "it has no numpy, not 2.1"),
     ({"packages": ENVIRONMENT["packages"] | {"jax": "0.7"}}, "it has 0.7 jax, not no"),
@@ -108,7 +120,8 @@ def test_a_run_is_its_parameters_but_for_places():
 
 @pytest.fixture
 def keras_home(tmp_path, monkeypatch):
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    for name in ("KERAS_BACKEND", "KERAS_NNX_ENABLED", "KERAS_MAX_EPOCHS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     return tmp_path
 
@@ -139,7 +152,7 @@ def test_the_back_end_is_the_one_that_keras_would_take(keras_home, monkeypatch):
 
     settings = keras_home / "keras.json"
     assert backend() == "tensorflow"
-    settings.write_text("{")
+    settings.write_text("{}")
     assert backend() == "tensorflow"
     settings.write_text('{"backend": "torch"}')
     assert backend() == "torch"
@@ -150,6 +163,91 @@ def test_the_back_end_is_the_one_that_keras_would_take(keras_home, monkeypatch):
     # Like jax and torch, pytest is not among what the project requires.
     monkeypatch.setenv("KERAS_BACKEND", "pytest")
     assert describe_environment("digits")["packages"]["pytest"] == pytest.__version__
+
+
+SETTINGS = {
+    "floatx": "float16",
+    "epsilon": 1e-3,
+    "image_data_format": "channels_first",
+    "nnx_enabled": True,
+}
+VARIABLES = {
+    "KERAS_NNX_ENABLED": ("TRUE", "nnx_enabled", True),
+    "KERAS_MAX_EPOCHS": ("1", "max_epochs", 1),
+    "KERAS_MAX_STEPS_PER_EPOCH": ("2", "max_steps_per_epoch", 2),
+    "JAX_ENABLE_X64": ("1", "JAX_ENABLE_X64", "1"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), SETTINGS.items())
+def test_what_keras_takes_from_its_file_is_part_of_a_run(keras_home, name, value):
+    before = describe_environment("digits")
+    (keras_home / "keras.json").write_text(json.dumps({name: value}))
+    after = describe_environment("digits")
+    assert after["settings"] == before["settings"] | {name: value}
+    assert program_fingerprint(notebook(), after) != program_fingerprint(notebook(), before)
+
+
+@pytest.mark.parametrize(("variable", "expected"), VARIABLES.items())
+def test_variables_that_change_results_are_part_of_a_run(
+    keras_home, monkeypatch, variable, expected
+):
+    text, name, value = expected
+    before = describe_environment("digits")
+    monkeypatch.setenv(variable, text)
+    after = describe_environment("digits")
+    assert after["settings"] == before["settings"] | {name: value}
+    assert program_fingerprint(notebook(), after) != program_fingerprint(notebook(), before)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ("", "must be JSON with Keras' settings"),
+        ("{", "must be JSON with Keras' settings"),
+        ("\udcff", "must be JSON with Keras' settings"),
+        ("[" * 100_000, "must be JSON with Keras' settings"),
+        ('{"epsilon": NaN}', "must be JSON with Keras' settings"),
+        ("null", "must be a JSON object with Keras' settings; received NoneType"),
+        ('["jax"]', "must be a JSON object with Keras' settings; received list"),
+        ('{"backend": "theano"}', "asks for the back end 'theano', which Keras has not had since"),
+        ('{"backend": "cntk"}', "asks for the back end 'cntk'"),
+        ('{"backend": 3}', "backend must be such as 'tensorflow'; received 3"),
+        ('{"floatx": "float8"}', "floatx must be float16 or float32 or float64; received 'float8'"),
+        ('{"floatx": []}', "floatx must be float16 or float32 or float64; received []"),
+        ('{"epsilon": 1}', "epsilon must be such as 1e-07; received 1"),
+        ('{"image_data_format": 1}', "must be channels_last or channels_first; received 1"),
+    ],
+)
+def test_a_settings_file_that_keras_cannot_take_is_named(keras_home, content, cause):
+    path = keras_home / "keras.json"
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError) as error:
+        keras_settings()
+    assert cause in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_settings_file_that_is_none_is_named(keras_home):
+    path = keras_home / "keras.json"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="keras.json must be a file"):
+        keras_settings()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match="keras.json must be a file"):
+        keras_settings()
+
+
+def test_a_variable_that_keras_cannot_take_is_named(keras_home, monkeypatch):
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", "few")
+    with pytest.raises(ValueError, match="variable KERAS_MAX_EPOCHS must be a whole number; re"):
+        keras_settings()
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    with pytest.raises(ValueError, match="the variable KERAS_BACKEND asks for the back end 'the"):
+        keras_settings()
 
 
 @pytest.mark.parametrize("package", [mnist_helpers, mnist_course])

@@ -12,6 +12,7 @@ from mnist_course.sweep.plan import plan_sweep
 ENVIRONMENT = {
     "source": "abc",
     "backend": "jax",
+    "settings": {},
     "packages": {},
     "dataset": {"sha256": "0"},
 }

@@ -1,12 +1,15 @@
 """The folder of a sweep: its results, and the tables of them."""
 
 import csv
+import json
+import math
 import os
 
 import pytest
 from support.sweep_stub import make_result, make_scored
 
 from mnist_course.sweep.results import (
+    check_folder,
     read_results,
     result_row,
     summary_table,
@@ -38,6 +41,164 @@ def test_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch, full, left):
         write_result(tmp_path, make_result(1), "the notebook")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == left
     assert read_results(tmp_path) == {}
+
+
+GOOD = make_scored(1, 0.9, seed=1)
+NAME = "aaaaaaaa-1.json"
+
+
+def without(name):
+    return {key: value for key, value in GOOD.items() if key != name}
+
+
+def with_record(**changes):
+    return GOOD | {"record": GOOD["record"] | changes}
+
+
+BAD_CONTENTS = {
+    "": "Expecting value",
+    "{": "Expecting property name",
+    json.dumps(GOOD)[:-20]: "Unterminated string",
+    json.dumps(GOOD) + "{}": "Extra data",
+    "null": "a result is a JSON object; received NoneType",
+    "[]": "a result is a JSON object; received list",
+    "{}": "`run` is missing",
+    '"text"': "received str",
+    "[" * 200_000: "nested too deep",
+    '{"a":' * 200_000: "nested too deep",
+    json.dumps(GOOD | {"seconds": math.nan}): "NaN is no number",
+    json.dumps(GOOD).replace("2.0", "1e999"): "seconds is no finite number",
+    json.dumps(GOOD).replace("2.0", "1" * 400): "seconds is too large a number",
+    json.dumps(GOOD).replace("2.0", "1" * 5000): "Exceeds the limit",
+    json.dumps(without("notebook")): "`notebook` is missing",
+    json.dumps(GOOD | {"run": "aaaaaaaa-2"}): "it is of the run 'aaaaaaaa-2'",
+    json.dumps(GOOD | {"run": 7}): "`run` has the wrong type: int",
+    json.dumps(GOOD | {"parameters": [1]}): "`parameters` has the wrong type: list",
+    json.dumps(GOOD | {"seconds": True}): "`seconds` has the wrong type: bool",
+    json.dumps(GOOD | {"seconds": "2"}): "`seconds` has the wrong type: str",
+    json.dumps(GOOD | {"digits": None}): "`digits` has the wrong type: NoneType",
+    json.dumps(GOOD | {"error": 1}): "`error` has the wrong type: int",
+    json.dumps(GOOD | {"error": ""}): "`error` is empty",
+    json.dumps(GOOD | {"record": None}): "a good run has a record",
+    json.dumps(GOOD | {"record": {}}): "record must have the keys",
+    json.dumps(GOOD | {"started": "no"}): "`started` must be true or false",
+    json.dumps(with_record(schema=2)): "schema 1 can be read; this record has schema 2",
+    json.dumps(with_record(metrics={"a": "b"})): "metrics['a'] has the wrong type",
+    json.dumps(with_record(metrics={"a": "b" * 1_000_000})): "metrics['a'] has the wrong type",
+    json.dumps(with_record(metrics={"a": 10**400})): "a is too large a number",
+    json.dumps(with_record(seconds=[])): "seconds",
+    "\udcff": "can't decode",
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), BAD_CONTENTS.items(), ids=range(len(BAD_CONTENTS)))
+def test_what_is_no_result_is_named_in_one_line_and_set_aside(tmp_path, capsys, content, reason):
+    other = make_result(2, error="E: no")
+    write_result(tmp_path, GOOD, "the notebook")
+    write_result(tmp_path, other, None)
+    bad = tmp_path / "runs" / NAME
+    bad.write_text(content, encoding="utf-8", errors="surrogateescape")
+    before = bad.read_bytes()
+    assert read_results(tmp_path) == {"aaaaaaaa-2": other}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{bad} holds no result (")
+    assert line.endswith("): it is left out")
+    assert reason in line
+    assert len(line) < 500
+    assert read_results(tmp_path, set_aside=True) == {"aaaaaaaa-2": other}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f": it is now {NAME}.unreadable, and its run is done again")
+    assert (tmp_path / "runs" / f"{NAME}.unreadable").read_bytes() == before
+    assert read_results(tmp_path, set_aside=True) == {"aaaaaaaa-2": other}
+    assert capsys.readouterr().err == ""
+
+
+def make_folder(path):
+    path.mkdir()
+    (path / "inside").touch()
+
+
+def make_huge(path):
+    with path.open("wb") as file:
+        # It takes no room on the disk.
+        file.truncate(10**9)
+
+
+NO_FILES = [
+    make_folder,
+    make_huge,
+    os.mkfifo,
+    lambda path: path.symlink_to("nowhere"),
+    lambda path: path.symlink_to(path.name),
+    lambda path: path.symlink_to("/dev/zero"),
+]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such files")
+@pytest.mark.parametrize("make", NO_FILES, ids=range(len(NO_FILES)))
+def test_what_is_no_plain_file_is_set_aside_unread(tmp_path, capsys, make):
+    (tmp_path / "runs").mkdir()
+    make(tmp_path / "runs" / NAME)
+    assert read_results(tmp_path, set_aside=True) == {}
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"{NAME}.unreadable"]
+
+
+@pytest.mark.parametrize("name", ["a\nb.json", "\x1b[31mred.json", "\udcff.json", "ü b'.json"])
+def test_odd_names_stay_in_one_line_and_send_a_terminal_no_codes(tmp_path, capsys, name):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / name).touch()
+    assert read_results(tmp_path, set_aside=True) == {}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert os.listdir(tmp_path / "runs") == [f"{name}.unreadable"]
+
+
+def test_nothing_that_was_set_aside_is_replaced(tmp_path, capsys):
+    bad = tmp_path / "runs" / NAME
+    bad.parent.mkdir()
+    for content in ("1", "22", "333"):
+        bad.write_text(content)
+        read_results(tmp_path, set_aside=True)
+    contents = [path.read_text() for path in sorted(bad.parent.iterdir())]
+    assert contents == ["1", "22", "333"]
+
+
+def test_what_cannot_be_renamed_is_said_to_stay(tmp_path, capsys):
+    # With the ending, the name is longer than a file system takes.
+    name = "a" * 245 + ".json"
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / name).touch()
+    assert read_results(tmp_path, set_aside=True) == {}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "its run is done again, but it could not be renamed (File name too long)" in line
+
+
+def test_a_folder_for_results_is_checked_before_anything_runs(tmp_path):
+    check_folder(tmp_path)
+    assert list((tmp_path / "runs").iterdir()) == []
+    (tmp_path / "runs").rmdir()
+    (tmp_path / "runs").touch()
+    with pytest.raises(OSError, match=r"into .*runs \(File exists\): make way, or name another"):
+        check_folder(tmp_path)
+
+
+def test_a_table_that_cannot_be_written_is_told_in_one_line(tmp_path):
+    (tmp_path / "runs.csv").mkdir()
+    with pytest.raises(OSError) as error:
+        write_csv([GOOD], tmp_path / "runs.csv")
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path}/runs.csv cannot be written (Is a directory)")
+    assert f"mnist-course collect {tmp_path}" in str(error.value)
+    assert os.listdir(tmp_path) == ["runs.csv"]
+
+
+def test_half_a_pair_of_surrogates_does_not_stop_the_table(tmp_path):
+    bad = make_result(2, error="E: \udcff")
+    write_result(tmp_path, bad, None)
+    assert read_results(tmp_path) == {"aaaaaaaa-2": bad}
+    write_csv([bad], tmp_path / "runs.csv")
+    assert "E: \\udcff" in (tmp_path / "runs.csv").read_text(encoding="utf-8")
 
 
 def test_the_csv_file_has_a_row_for_each_run_with_all_that_is_known(tmp_path):
