@@ -66,7 +66,7 @@ def prepare_drawing(image, *, steps=False):
     Parameters
     ----------
     image : str, Path, bytes, Pillow image or ndarray
-        A file in one of the formats of `pictures.FORMATS`, its bytes, or a picture. An array is
+        A file in one of the formats of `decoder.FORMATS`, its bytes, or a picture. An array is
         gray (h, w) or (h, w, 1), RGB (h, w, 3) or RGBA (h, w, 4), from 0 to 1, 255 or 65535.
     steps : bool
         Also return the pictures in between.
