@@ -34,6 +34,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 # Of the many formats that Pillow knows, only some that run no program: EPS would start one.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
+# Pillow keeps an address for each row of pixels: 50 million rows of one took 1.4 GB.
+MAX_SIDE = 1_000_000
 MAX_BYTES = 400_000_000
 
 # The largest sound pictures (50 million pixels, all formats) took up to 2.8 s and 0.8 GB.
@@ -165,7 +167,7 @@ def _check_picture_size(picture):
 
 
 def check_size(width, height):
-    """Refuse what has no pixels, or more than `MAX_PIXELS`.
+    """Refuse what has no pixels, more than `MAX_PIXELS`, or a side longer than `MAX_SIDE`.
 
     Parameters
     ----------
@@ -178,6 +180,10 @@ def check_size(width, height):
     if not 0 < width * height <= MAX_PIXELS:
         raise BadPictureError(
             f"`image` must have 1 to {MAX_PIXELS:,} pixels; received {width} × {height}"
+        )
+    if max(width, height) > MAX_SIDE:
+        raise BadPictureError(
+            f"`image` must have sides of at most {MAX_SIDE:,} pixels; received {width} × {height}"
         )
 
 

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as npst
 from support.picture_files import FILES, gives_input
 from support.project import ROOT
 
-from mnist_helpers.drawing import find_digits
 from mnist_helpers.decoder import MAX_PIXELS
+from mnist_helpers.drawing import find_digits
 
 bounded = settings(
     max_examples=150,
