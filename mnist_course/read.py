@@ -88,9 +88,10 @@ def _drawable_formats():
     """Return the suffixes of the files that matplotlib writes, the most usual one first."""
     from matplotlib.figure import Figure
 
-    formats = [f".{name}" for name in sorted(Figure().canvas.get_supported_filetypes())]
-    formats.remove(".png")
-    return [".png", *formats]
+    formats = set(Figure().canvas.get_supported_filetypes())
+    # PGF needs a TeX.
+    others = sorted(formats - {"png", "pgf"})
+    return [f".{name}" for name in ["png", *others]]
 
 
 def _prepare(paths, *, keep_steps):
@@ -174,8 +175,12 @@ def _explain(steps, predictions, file):
         # A dollar in a file's name begins no formula.
         row[0].set_xlabel(_name_in_figure(path), parse_math=False)
     # A character that the figure's font lacks is drawn as a box: matplotlib warns of each.
-    with atomic_write(file) as part, warnings.catch_warnings(action="ignore"):
-        figure.savefig(part)
+    try:
+        with atomic_write(file) as part, warnings.catch_warnings(action="ignore"):
+            figure.savefig(part)
+    except OSError as error:
+        # Without the path that `str` adds: it may be that of a temporary file.
+        raise OSError(f"{file} cannot be written: {error.strerror or error}") from error
     _print_message(f"{file} is drawn")
 
 

@@ -4,7 +4,7 @@ import sys
 
 
 def printable(text):
-    """Show control characters, and what the terminal cannot show, as escapes.
+    r"""Show control characters, and what the terminal cannot show, as escapes.
 
     Parameters
     ----------
@@ -16,8 +16,8 @@ def printable(text):
 
     Examples
     --------
-    >>> printable("seven\\x1b[31m.png")
-    'seven\\\\x1b[31m.png'
+    >>> printable("seven\x1b[31m.png")
+    'seven\\x1b[31m.png'
     """
     shown = []
     for character in text:

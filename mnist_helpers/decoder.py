@@ -41,8 +41,11 @@ MAX_BYTES = 400_000_000
 # The largest sound pictures (50 million pixels, all formats) took up to 2.8 s and 0.8 GB.
 MAX_CPU_SECONDS = 3.5
 MAX_MEMORY = 1_000_000_000
-# For a process that does not compute: one that is stopped, or starved by others.
+# For a process that does not compute: one that is stopped, or starved by others. Windows has no
+# other limit of time.
 MAX_WALL_SECONDS = 60
+if sys.platform == "win32":
+    MAX_WALL_SECONDS = 10
 TOO_COSTLY = (
     f"`image` takes more than {MAX_CPU_SECONDS} seconds of computing or "
     f"{MAX_MEMORY / 1e9:.1f} GB of memory to decode: save it again, as PNG or JPEG"
@@ -331,6 +334,9 @@ class _Decoder:
         return pixels, tuple(reply["shape"])
 
     def _ask(self, file, size, side):
+        if self._process is not None and self._process.poll() is not None:
+            # Somebody ended it after the last picture.
+            self.stop()
         if self._process is None:
             self._process = _start()
         process = self._process
@@ -386,7 +392,8 @@ def _start():
     # -I: no variable and nothing in the current folder reaches in. -S: nor does what an
     # environment runs at each start. Pillow is found where it was found here.
     folder = Path(PIL.__file__).parents[1]
-    program = [sys.executable, "-I", "-S", __file__, str(folder)]
+    limits = [str(MAX_CPU_SECONDS), str(MAX_MEMORY)]
+    program = [sys.executable, "-I", "-S", __file__, str(folder), *limits]
     try:
         return subprocess.Popen(
             program,
@@ -448,10 +455,10 @@ def _receive_reply(pipe):
 # --- the other end: the process that decodes ----------------------------------------------------
 
 
-def _serve(requests, replies):
+def _serve(requests, replies, max_cpu_seconds):
     """Decode pictures until the other end is closed."""
     while True:
-        _limit_time()
+        _limit_time(max_cpu_seconds)
         header = requests.read(REQUEST.size)
         if len(header) < REQUEST.size:
             return
@@ -481,30 +488,30 @@ def _decode(data, side):
     return {"shape": shape}, picture.tobytes()
 
 
-def _limit_time():
-    # Windows has no such timer: there, MAX_WALL_SECONDS is the only limit.
+def _limit_time(max_cpu_seconds):
+    # Windows has no such timer.
     if hasattr(signal, "setitimer"):
         # What ran before this one may have left the signal ignored or blocked.
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
-        signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, max_cpu_seconds)
 
 
-def _limit_memory():
+def _limit_memory(max_memory):
     try:
         import resource
     except ModuleNotFoundError:
         # Windows: there, the limits of pixels and bytes have to do.
         return
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MAX_MEMORY
     if most != resource.RLIM_INFINITY:
-        limit = min(limit, most)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+        max_memory = min(max_memory, most)
+    # macOS takes this limit and does not keep to it: there too, pixels and bytes have to do.
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory, most))
 
 
 if __name__ == "__main__":
-    _limit_memory()
+    _limit_memory(int(sys.argv[3]))
     # Pillow warns of oddities in a file; whoever reads a digit can do nothing about them.
     warnings.simplefilter("ignore")
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    _serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]))
