@@ -2,10 +2,16 @@
 
 # The command line imports this module to show its help: only the standard library, until it runs.
 import json
+import os
 import sys
+import warnings
 from pathlib import Path
 
+from mnist_course.terminal import printable
+
 MOST_EXPLAINED = 30
+# Characters of a file's name in the figure: more would reach into the next column.
+MOST_OF_NAME = 24
 # Inches of a row in the figure that explains; a little more than the strip, for the file's name.
 ROW_HEIGHT = 2.1
 # Digits after the decimal point of probabilities in JSON.
@@ -31,17 +37,17 @@ def command(options):
     Raises
     ------
     ValueError
-        If more than `MOST_EXPLAINED` pictures are to be explained.
+        If more than `MOST_EXPLAINED` pictures are to be explained, or if the figure cannot be
+        drawn where it is wanted.
     """
     from mnist_helpers import silence_stderr
     from mnist_helpers.reading import read_inputs
 
-    n_pictures = len(options.pictures)
-    if options.explain and n_pictures > MOST_EXPLAINED:
-        raise ValueError(
-            f"--explain draws at most {MOST_EXPLAINED} pictures; received {n_pictures}"
-        )
-    inputs, steps, faults = _prepare(options.pictures, keep_steps=bool(options.explain))
+    is_explained = options.explain is not None
+    if is_explained:
+        # Before the work, not after it.
+        _check_explanation(options.pictures, options.explain)
+    inputs, steps, faults = _prepare(options.pictures, keep_steps=is_explained)
     # TensorFlow writes several lines to stderr when it is first imported.
     with silence_stderr():
         answers = read_inputs(list(inputs.values()))
@@ -50,11 +56,42 @@ def command(options):
         _print_json(options.pictures, predictions, faults)
     else:
         _print_lines(options.pictures, predictions, faults)
-    if options.explain and predictions:
+    if is_explained and predictions:
         _explain(steps, predictions, options.explain)
     if faults:
         return 1
     return 0
+
+
+def _check_explanation(pictures, file):
+    """Refuse a figure of too many pictures, or in a place where none can be drawn."""
+    if len(pictures) > MOST_EXPLAINED:
+        raise ValueError(
+            f"--explain draws at most {MOST_EXPLAINED} pictures; received {len(pictures)}"
+        )
+    path = Path(file)
+    shown = printable(file)
+    formats = _drawable_formats()
+    if path.suffix.lower() not in formats:
+        raise ValueError(
+            f"--explain needs a file whose name ends in {', '.join(formats)}; received {shown!r}"
+        )
+    if os.path.lexists(path) and not path.is_file():
+        raise ValueError(f"--explain writes a file; {shown} is a folder, a pipe or a device")
+    for picture in pictures:
+        # The same name, a link, or the same file under another name.
+        if path.exists() and os.path.exists(picture) and path.samefile(picture):
+            raise ValueError(f"--explain would overwrite the picture {shown}: give another name")
+
+
+def _drawable_formats():
+    """Return the suffixes of the files that matplotlib writes, the most usual one first."""
+    from matplotlib.figure import Figure
+
+    formats = set(Figure().canvas.get_supported_filetypes())
+    # PGF needs a TeX.
+    others = sorted(formats - {"png", "pgf"})
+    return [f".{name}" for name in ["png", *others]]
 
 
 def _prepare(paths, *, keep_steps):
@@ -83,12 +120,13 @@ def _prepare(paths, *, keep_steps):
 def _print_lines(paths, predictions, faults):
     from mnist_helpers.reading import in_words
 
-    width = max(len(path) for path in paths)
+    shown = {path: printable(path) for path in paths}
+    width = max(len(name) for name in shown.values())
     for path in paths:
         if path in faults:
             _print_message(f"{path}: {faults[path]}")
         else:
-            print(f"{path:<{width}}  {in_words(predictions[path])}")
+            print(f"{shown[path]:<{width}}  {in_words(predictions[path])}")
 
 
 def _print_json(paths, predictions, faults):
@@ -119,6 +157,7 @@ def _explain(steps, predictions, file):
     from matplotlib.figure import Figure
 
     from mnist_helpers.reading import STEP_WIDTH, plot_reading, strip_widths
+    from mnist_helpers.saving import atomic_write
 
     with_ink = [path for path in steps if steps[path]]
     for path in steps:
@@ -133,10 +172,24 @@ def _explain(steps, predictions, file):
     grid = figure.subplots(len(with_ink), len(widths), squeeze=False, width_ratios=widths)
     for row, path in zip(grid, with_ink, strict=True):
         plot_reading(steps[path], predictions[path], row)
-        row[0].set_xlabel(Path(path).name)
-    figure.savefig(file)
+        # A dollar in a file's name begins no formula.
+        row[0].set_xlabel(_name_in_figure(path), parse_math=False)
+    # A character that the figure's font lacks is drawn as a box: matplotlib warns of each.
+    try:
+        with atomic_write(file) as part, warnings.catch_warnings(action="ignore"):
+            figure.savefig(part)
+    except OSError as error:
+        # Without the path that `str` adds: it may be that of a temporary file.
+        raise OSError(f"{file} cannot be written: {error.strerror or error}") from error
     _print_message(f"{file} is drawn")
 
 
+def _name_in_figure(path):
+    name = printable(Path(path).name)
+    if len(name) > MOST_OF_NAME:
+        return name[: MOST_OF_NAME - 1] + "…"
+    return name
+
+
 def _print_message(message):
-    print(f"mnist-course: {message}", file=sys.stderr)
+    print(f"mnist-course: {printable(message)}", file=sys.stderr)

@@ -32,6 +32,8 @@ NOISE_FACTOR = 3
 # A digit is at least this large, as a share of the picture's longer side.
 LEAST_SINGLE_DIGIT = 0.1
 LEAST_DIGIT_ON_PAGE = 0.03
+# So many of the least digits fill a page; more pieces than that are noise or a pattern.
+MOST_DIGITS = 1000
 # In a picture larger than this, strokes a pixel apart belong together.
 JOINING_SIDE = 100
 # A piece smaller than this share of the largest one is a speck.
@@ -57,6 +59,10 @@ class NoInkError(ValueError):
     """Nothing in the picture stands out from its background."""
 
 
+class TooManyDigitsError(ValueError):
+    """A page shows more pieces of ink than digits fit on it."""
+
+
 def prepare_drawing(image, *, steps=False):
     """Bring a picture of one digit into the form of MNIST's digits.
 
@@ -66,7 +72,7 @@ def prepare_drawing(image, *, steps=False):
     Parameters
     ----------
     image : str, Path, bytes, Pillow image or ndarray
-        A file in one of the formats of `pictures.FORMATS`, its bytes, or a picture. An array is
+        A file in one of the formats of `decoder.FORMATS`, its bytes, or a picture. An array is
         gray (h, w) or (h, w, 1), RGB (h, w, 3) or RGBA (h, w, 4), from 0 to 1, 255 or 65535.
     steps : bool
         Also return the pictures in between.
@@ -126,7 +132,7 @@ def find_digits(image):
     Raises
     ------
     FileNotFoundError, ValueError
-        As `prepare_drawing` does.
+        As `prepare_drawing` does; a ValueError also if there are more than `MOST_DIGITS`.
 
     Examples
     --------
@@ -144,13 +150,29 @@ def find_digits(image):
     height = np.median(stats[1:, cv2.CC_STAT_HEIGHT])
     gap = int(height * GAP_IN_DIGIT)
     joined = cv2.dilate(pieces, np.ones((1 + gap, 1)))
-    _, labels, stats, centers = cv2.connectedComponentsWithStats(joined)
+    n_labels, labels, stats, centers = cv2.connectedComponentsWithStats(joined)
+    # The first label is the background.
+    if n_labels - 1 > MOST_DIGITS:
+        raise TooManyDigitsError(
+            f"the picture must show at most {MOST_DIGITS:,} digits; it shows {n_labels - 1:,} "
+            "pieces of ink: take a picture of a part of the page"
+        )
     digits = []
     for label in _sort_for_reading(stats, centers, height * GAP_OF_ROWS):
-        piece = pieces * np.uint8(labels == label)
-        digit = _cut_out(ink, level, piece)
+        # Only the digit's surroundings: each step over the whole page would take milliseconds.
+        around = _find_surroundings(stats[label])
+        piece = pieces[around] * np.uint8(labels[around] == label)
+        digit = _cut_out(ink[around], level, piece)
         digits.append(_center(_fit_box(digit)))
     return np.stack(digits)
+
+
+def _find_surroundings(stats):
+    """Return the rows and columns of a component and of its soft edge, one pixel more each way."""
+    left, top, width, height, _ = stats
+    rows = slice(max(top - 1, 0), top + height + 1)
+    columns = slice(max(left - 1, 0), left + width + 1)
+    return rows, columns
 
 
 def _sort_for_reading(stats, centers, row_gap):

@@ -7,6 +7,8 @@ import numpy as np
 
 # Pixels each way; pad.js has the same number.
 SIZE = 280
+# An answer is a sentence or two: what is longer is cut.
+MOST_CHARACTERS = 2000
 # Shown where a notebook is only looked at, and in pages made of it.
 HINT = (
     "A pad to draw a digit on: open this notebook in JupyterLab or Jupyter Notebook "
@@ -81,10 +83,11 @@ class DigitPad(anywidget.AnyWidget):
             # The buffer is read-only, and not ours to keep.
             self._image = pixels.copy()
             answer = str(self._answer(self.image))
-        except Exception as error:
-            # An error in a widget's callback only reaches a log: it is shown where one looks.
-            answer = f"This did not work. {type(error).__name__}: {error}"
-        self.send({"answer": answer})
+        except BaseException as error:
+            # An error in a widget's callback only reaches a log: it is shown where one looks. So
+            # are the two that would end the kernel or get lost: `exit()`, and an interrupt.
+            answer = f"This did not work. {_describe(error)}"
+        self.send({"answer": _as_plain_text(answer)})
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
@@ -94,3 +97,27 @@ class DigitPad(anywidget.AnyWidget):
 
 def _confirm(image):
     return "The drawing has arrived: it is in the pad's `image`."
+
+
+def _describe(error):
+    """Return an error's class and text; a class of somebody's own may fail at its own text."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except BaseException:
+        return f"{kind}, whose own text cannot be read."
+
+
+def _as_plain_text(text):
+    """Shorten a text, and show as escapes what is no character to read; lines stay lines."""
+    # A class derived from str may do anything.
+    text = str.__str__(text)
+    if len(text) > MOST_CHARACTERS:
+        text = text[:MOST_CHARACTERS] + " …"
+    shown = []
+    for character in text:
+        if character.isprintable() or character in "\n\t":
+            shown.append(character)
+        else:
+            shown.append(ascii(character)[1:-1])
+    return "".join(shown)

@@ -1,9 +1,14 @@
 """Models as files: written whole or not at all, and read without running code from the file."""
 
+import io
+import json
+import math
 import os
 import re
+import stat
 import textwrap
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +19,19 @@ from mnist_helpers.scratch import flush_to_disk, scratch_folder
 _MAX_JSON_BYTES = 10_000_000
 _MAX_JSON_DEPTH = 200
 _MAX_TOTAL_BYTES = 2**30
+# In float32, weights of a gigabyte.
+_MAX_WEIGHTS = 2**28
+# Each weight takes a byte or more in the file; a model may have so many that are not stored.
+_UNSTORED_WEIGHTS = 1_000_000
+# Some layers and metrics make a list of so many entries as soon as they are built.
+_MAX_NUMBER = 10_000_000
+# What these name is no size: a random seed, an address, the steps of a schedule.
+_NO_SIZES = {"seed", "shared_object_id", "optimizer"}
+# Recurrent layers with these settings compute when they are built, not when they are used.
+_COMPUTING_SETTINGS = {"stateful", "unroll"}
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_CONFIG = "config.json"
+_WEIGHTS_FILE = "model.weights.h5"
 # How much of Keras' own message is quoted: the rest of it is the whole configuration.
 _QUOTED_CHARACTERS = 160
 
@@ -119,9 +137,12 @@ def load_model(path):
     ------
     FileNotFoundError
         If there is no such file.
+    PermissionError
+        If you may not read it.
     ValueError
-        If the file has another format, is damaged or far too large, or needs classes or functions
-        that are neither Keras' own nor registered with Keras by this program.
+        If it is no file, has another format, is damaged or far too large, claims more than it
+        holds, or needs classes or functions that are neither Keras' own nor registered with Keras
+        by this program. Recurrent layers with `stateful` or `unroll` are refused.
 
     Examples
     --------
@@ -132,34 +153,64 @@ def load_model(path):
     """
     path = Path(path)
     _check_format(path)
-    _check_bounds(path)
+    config = _check_archive(path)
     import keras
 
     try:
+        _check_weights(path)
+        _check_memory(path, config)
         # Keras' safe mode refuses lambdas, pickles and SavedModels, and imports no other package.
-        return keras.saving.load_model(path, safe_mode=True)
+        model = keras.saving.load_model(path, safe_mode=True)
+    except (_BadModelError, PermissionError):
+        raise
     except Exception as error:
         # Besides ValueError and TypeError it has been seen to raise KeyError, ModuleNotFoundError,
         # RecursionError and HDF5's OSError.
-        reason = textwrap.shorten(str(_first_error(error)), _QUOTED_CHARACTERS, placeholder=" …")
-        raise ValueError(
+        raise _BadModelError(
             f"{path} is damaged or needs code that is not Keras' own, which could do anything. "
-            f"Keras says: {reason} Copy the file again, or build the model from Keras' own layers "
-            "and save it with save_model."
+            f"Keras says: {_first_reason(error)} Copy the file again, or build the model from "
+            "Keras' own layers and save it with save_model."
         ) from error
+    if not isinstance(model, keras.Model):
+        kind = type(model).__name__
+        raise _BadModelError(f"{path} must hold a model; it holds a {kind}: use save_model")
+    return model
+
+
+class _BadModelError(ValueError):
+    """A file is refused, for a reason that is said already."""
 
 
 def _check_format(path):
     """Refuse whatever is not a file with the suffix .keras, each with the reason."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no model at {path}: train it first, or check the path")
-    if path.is_dir():
-        raise ValueError(
+    mode = _read_mode(path)
+    if stat.S_ISDIR(mode):
+        raise _BadModelError(
             f"{path} is a folder (a SavedModel?), which can carry code: use save_model"
         )
+    # Reading a pipe or a device may never end.
+    if not stat.S_ISREG(mode):
+        raise _BadModelError(f"{path} must be a file; it is a pipe, a socket or a device")
     if path.suffix != ".keras":
         reason = _reason_against(path.name)
-        raise ValueError(f"a .keras file is needed; received {path.name}: {reason}")
+        raise _BadModelError(f"a .keras file is needed; received {path.name}: {reason}")
+
+
+def _read_mode(path):
+    """Return the bits that say what kind of file it is, and who may read it."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"there is no model at {path}: train it first, or check the path"
+        ) from error
+    except PermissionError:
+        raise
+    except (OSError, ValueError) as error:
+        # Too long, a loop of links, a null character, or what the file system cannot spell.
+        reason = getattr(error, "strerror", None) or error
+        name = textwrap.shorten(repr(str(path)), _QUOTED_CHARACTERS, placeholder=" …")
+        raise _BadModelError(f"{name} is no path of a file: {reason}") from error
 
 
 def _reason_against(file_name):
@@ -169,30 +220,51 @@ def _reason_against(file_name):
     return _UNKNOWN
 
 
-def _check_bounds(path):
-    """Refuse a model file whose parts are too large or too deep, before any of it is parsed."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_sizes(path, archive.infolist())
-            config = archive.read("config.json")
-    except (PermissionError, ValueError):
-        raise
-    except Exception as error:
-        # For a damaged file, zipfile, zlib, bz2 and lzma each raise an error of their own.
-        raise ValueError(f"{path} is no whole .keras file: copy or save it again") from error
-    depth = _nesting_depth(config)
+def _check_archive(path):
+    """Refuse parts that are too large or too deep, before any is parsed; return the configuration.
+
+    The configuration is a dict.
+    """
+    with _open_archive(path) as archive:
+        members = archive.infolist()
+    _check_members(path, members)
+    with _open_archive(path) as archive:
+        text = archive.read(_CONFIG)
+    depth = _nesting_depth(text)
     if depth > _MAX_JSON_DEPTH:
-        raise ValueError(
-            f"{path}: its config.json may be nested {_MAX_JSON_DEPTH} levels deep; "
+        raise _BadModelError(
+            f"{path}: its {_CONFIG} may be nested {_MAX_JSON_DEPTH} levels deep; "
             f"received {depth:,}: save the model again, with save_model"
         )
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise _BadModelError(f"{path} is damaged or needs code: {_CONFIG} is no JSON") from error
+    if not isinstance(config, dict):
+        raise _BadModelError(f"{path} is damaged or needs code: {_CONFIG} holds no model")
+    return config
 
 
-def _check_sizes(path, members):
+@contextmanager
+def _open_archive(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except PermissionError:
+        raise
+    except Exception as error:
+        # For a damaged file, zipfile and zlib each raise errors of their own.
+        raise _BadModelError(f"{path} is no whole .keras file: copy or save it again") from error
+
+
+def _check_members(path, members):
     """Compare the sizes that the zip directory declares; zipfile never reads beyond them."""
     total = 0
     for member in members:
         total += member.file_size
+        # Keras compresses nothing, zip programs deflate; others may need gigabytes to unpack.
+        if member.compress_type not in _COMPRESSIONS:
+            raise _BadModelError(f"{path} must be stored or deflated: save it with save_model")
         if member.filename.endswith(".json"):
             _check_size(path, member.filename, member.file_size, _MAX_JSON_BYTES)
     _check_size(path, "content", total, _MAX_TOTAL_BYTES)
@@ -200,7 +272,7 @@ def _check_sizes(path, members):
 
 def _check_size(path, part, size, limit):
     if size > limit:
-        raise ValueError(
+        raise _BadModelError(
             f"{path}: its {part} may have at most {limit:,} bytes; received {size:,}: "
             "save the model again, with save_model"
         )
@@ -220,8 +292,140 @@ def _nesting_depth(json_bytes):
     return deepest
 
 
-def _first_error(error):
-    """Return the error that the others came from: Keras wraps it once for each nested object."""
-    while error.__context__ is not None:
+def _first_reason(error):
+    """Say the error that the others came from: Keras wraps it once for each nested object."""
+    seen = set()
+    # An error may come back to itself.
+    while error.__context__ is not None and id(error) not in seen:
+        seen.add(id(error))
         error = error.__context__
-    return error
+    try:
+        text = str(error)
+    except Exception:
+        text = type(error).__name__
+    # Far more than is quoted: of a message of megabytes, each word would be looked at.
+    text = text[: 10 * _QUOTED_CHARACTERS]
+    return textwrap.shorten(text, _QUOTED_CHARACTERS, placeholder=" …")
+
+
+# --- what a model would take --------------------------------------------------------------------
+
+
+def _check_weights(path):
+    """Refuse weights that are not plain numbers in the file itself, as many as it claims."""
+    import h5py
+
+    with zipfile.ZipFile(path) as archive:
+        if _WEIGHTS_FILE not in archive.namelist():
+            # A file without weights, or with those of another format, is Keras' to refuse.
+            return
+        content = archive.read(_WEIGHTS_FILE)
+    with h5py.File(io.BytesIO(content), "r") as file:
+        claimed = _count_bytes(file)
+    if claimed > len(content):
+        raise _BadModelError(
+            f"{path} is damaged or needs code: its weights claim {claimed:,} bytes of "
+            f"{len(content):,}: copy or save it again"
+        )
+
+
+def _count_bytes(file):
+    """Add up what the datasets of an HDF5 file claim to hold."""
+    import h5py
+
+    sizes = []
+
+    def look(name, entry):
+        if not isinstance(entry, h5py.Dataset):
+            return
+        # Lists and texts may claim more than their size says.
+        if entry.dtype.kind not in "biuf" or entry.is_virtual or entry.external:
+            raise _BadModelError(
+                f"the weights {name} must be numbers in the file itself; received {entry.dtype}"
+            )
+        sizes.append(math.prod(entry.shape) * entry.dtype.itemsize)
+
+    # Each object is visited once, whatever links lead to it; links to other files are not followed.
+    file.visititems(look)
+    return sum(sizes)
+
+
+def _check_memory(path, config):
+    """Refuse a model that has far more weights than its file; none of them is made for that."""
+    _check_settings(path, config)
+    with zipfile.ZipFile(path) as archive:
+        n_stored = 0
+        for member in archive.infolist():
+            n_stored += member.file_size
+    # Keras keeps for each thread which names are taken, and which variables it has yet to make:
+    # those of this thread vanish with it.
+    with ThreadPoolExecutor(1) as thread:
+        n_weights = thread.submit(_count_weights, config).result()
+    limit = min(_MAX_WEIGHTS, n_stored + _UNSTORED_WEIGHTS)
+    if n_weights > limit:
+        raise _BadModelError(
+            f"{path}: the model may have at most {limit:,} weights, because its file holds "
+            f"{n_stored:,} bytes; received {n_weights:,}: save the model again, with save_model"
+        )
+
+
+def _check_settings(path, config):
+    """Refuse numbers and settings that would take memory or time as soon as a layer is built."""
+    left = [config]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            for name in value:
+                if name in _COMPUTING_SETTINGS and value[name]:
+                    raise _BadModelError(f"{path} needs {name!r}, which load_model does not allow")
+                if name not in _NO_SIZES:
+                    left.append(value[name])
+        elif isinstance(value, int) and value > _MAX_NUMBER:
+            raise _BadModelError(
+                f"{path}: its numbers may be at most {_MAX_NUMBER:,}; received {value:,}"
+            )
+
+
+def _count_weights(config):
+    """Build a model whose variables have shapes and no values, and count them."""
+    import keras
+
+    config, compile_configs = _split_off_compilation(config)
+    # In this scope, Keras remembers how to make a variable, and makes it later, or never.
+    with keras.StatelessScope(initialize_variables=False):
+        parts = [keras.saving.deserialize_keras_object(config, safe_mode=True)]
+        for compile_config in compile_configs:
+            metrics = [compile_config.get("metrics"), compile_config.get("weighted_metrics")]
+            parts += keras.tree.flatten(
+                keras.saving.deserialize_keras_object(metrics, safe_mode=True)
+            )
+    n_weights = 0
+    for part in parts:
+        for variable in getattr(part, "variables", []):
+            n_weights += math.prod(variable.shape)
+    return n_weights
+
+
+def _split_off_compilation(config):
+    """Return a copy of a configuration that is not compiled, and how it was to be compiled.
+
+    An optimizer cannot be built without its variables. It has a few for each weight.
+    """
+    compile_configs = []
+
+    def copy(value):
+        if isinstance(value, list):
+            return [copy(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if isinstance(value.get("compile_config"), dict):
+            compile_configs.append(value["compile_config"])
+        items = {}
+        for name, item in value.items():
+            if name != "compile_config":
+                items[name] = copy(item)
+        return items
+
+    return copy(config), compile_configs
