@@ -43,7 +43,7 @@ REACHING = frozenset(
 SECTIONS = ["global", "download", "install", ":env:"]
 
 
-class InstallError(Exception):
+class InstallError(RuntimeError):
     """What stopped the installation, in a sentence for the user."""
 
 
@@ -241,10 +241,7 @@ def _explain_failure():
     lines = [line for line in text.splitlines() if "gnoring" not in line]
     print("\n".join(lines[-SHOWN_LINES:]), file=sys.stderr)
     if "DO NOT MATCH THE HASHES" in text:
-        return (
-            "A file in wheels, or one that was downloaded, is damaged (pip names it above), so "
-            "nothing of it was installed: copy the kit again, or have pip download it again."
-        )
+        return "A file in wheels is damaged, or one that was downloaded; pip names it above."
     return (
         "The installation did not reach its end: pip's last lines are above, all of them in "
         f"{LOG}. {_advice()}"

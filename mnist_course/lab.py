@@ -26,7 +26,7 @@ SETTLED = 60
 # After the folder comes kernel-, 36 characters, -ipc- and a number.
 SOCKET_NAME_LENGTH = len("/kernel-") + 36 + len("-ipc-10")
 # Where the temporary folder's path is too long for a socket, as macOS' may be.
-SHORT_FOLDER = "/tmp"
+SHORT_FOLDER = os.path.join(os.sep, "tmp")
 
 # What a kernel says of itself. JupyterLab's debugger opens a port on which any local user could
 # run code as you, as was tried: so it is not offered. Of the kernel's own ports one remains, which
