@@ -5,9 +5,8 @@ PYTHON ?= python3
 ARGS ?=
 BACKENDS ?= jax torch
 
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 export JUPYTER_PREFER_ENV_PATH = 1
-export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help run lab test test-fast test-browser test-kit test-cluster test-backends handout kit notebooks bench bench-full work reset lock clean FORCE
 .NOTPARALLEL:
@@ -19,9 +18,8 @@ help:  ## list these targets
 run: .venv/ready  ## run all notebooks, and make pages of them (options: ARGS="…")
 	@.venv/bin/python -m mnist_course run $(ARGS)
 
-lab: .venv/ready work  ## open your own copies of the notebooks, in work/, in JupyterLab
-	@PATH="$$PWD/.venv/bin:$$PATH" .venv/bin/python -m jupyterlab \
-	  --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$$PWD/work" $(ARGS)
+lab: .venv/ready  ## open your own copies of the notebooks, in work/, in JupyterLab
+	@.venv/bin/python -m mnist_course.lab $(ARGS)
 
 # Test files are shared out to one process more than there are cores, since many tests wait for a
 # process of theirs; five at most, since a notebook's kernel takes 1.5 GB. A file stays whole: the
@@ -76,20 +74,14 @@ bench-full: .venv/ready  ## train both networks and the large one over five seed
 	@.venv/bin/python benchmarks/accuracy.py
 	@.venv/bin/python benchmarks/ablations.py
 
+# Copying needs no more than Python's standard library.
+ANY_PYTHON = $(if $(wildcard .venv/bin/python),.venv/bin/python,"$(PYTHON)")
+
 work:  ## copy into work/ the notebooks that are not there yet
-	@mkdir -p work
-	@for notebook in notebooks/*.ipynb; do \
-	  copy="work/$${notebook##*/}"; \
-	  if [ -e "$$notebook" ] && [ ! -e "$$copy" ]; then cp "$$notebook" "$$copy" || exit 1; fi; \
-	done
+	@$(ANY_PYTHON) -m mnist_course.work
 
 reset:  ## start again with fresh notebooks in work/; the old folder is kept under a dated name
-	@if [ -e work ]; then \
-	  old="work-$$(date +%Y-%m-%d-%H%M%S)"; \
-	  while [ -e "$$old" ]; do old="$$old-again"; done; \
-	  mv work "$$old" && echo "Your notebooks are kept in $$old."; \
-	fi
-	@$(MAKE) --no-print-directory work
+	@$(ANY_PYTHON) -m mnist_course.work --reset
 
 # pip refuses coverage[toml], which pytest-cov needs, when the lock pins plain coverage.
 COMPILE = .venv/bin/uv pip compile pyproject.toml --extra course --group build --universal --no-strip-extras \
@@ -101,66 +93,52 @@ lock: .venv/ready-dev  ## write both locks from pyproject.toml (newer versions: 
 	@$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
 
 clean:  ## remove the environments and all caches; work/ and results/ stay
-	@rm -rf .venv .venv-* .pytest_cache .ruff_cache dist
+	@rm -rf .venv .venv.* .venv-* install.log .pytest_cache .ruff_cache dist
 	@find . -name .git -prune -o -type d \
 	  \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 # --- the virtual environment -------------------------------------------------------------------
-# .venv/made       the folder it was made for, written when the bare environment is complete
+# mnist_course/install.py makes it in a folder of its own; .venv is a link to the last one that was
+# finished, so that whatever stops an installation, .venv works as before.
+# .venv/made       the folder that it was made for, and the version of its Python
 # .venv/ready      requirements.lock and the project are installed
 # .venv/ready-dev  the same with requirements-dev.lock, which holds all of requirements.lock
 
 # A virtual environment knows its own absolute path: it is made anew when the folder was moved or
-# copied, or when the Python under it is gone.
-SOUND := $(shell [ -x .venv/bin/python ] && [ "$$(cat .venv/made 2>/dev/null)" = "$$(pwd -P)" ] && echo yes)
-ifneq ($(SOUND),yes)
+# copied, or when the Python under it is gone or is another. What an installation left is removed.
+ASK_VERSION = -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+SOUND := $(shell [ "$$(cat .venv/made 2>/dev/null)" = "$$(pwd -P; .venv/bin/python $(ASK_VERSION) 2>/dev/null)" ] && echo yes)
+LEFT := $(word 2,$(wildcard .venv.????????))
+ifneq ($(SOUND)$(LEFT),yes)
 .venv/ready .venv/ready-dev: FORCE
 endif
 FORCE:
 
 .venv/ready: requirements.lock pyproject.toml
-	$(make-venv)
-	@$(call install,requirements.lock)
+	@$(find-python); "$$python" -m mnist_course.install requirements.lock
 	@touch $@
 
 .venv/ready-dev: requirements-dev.lock pyproject.toml
-	$(make-venv)
-	@$(call install,requirements-dev.lock)
+	@$(find-python); "$$python" -m mnist_course.install requirements-dev.lock
 	@touch .venv/ready $@
 
 # Another back end goes into an environment of its own: all that is locked, and the extra, which is not.
 .venv-%/ready: .venv/ready-dev
-	@echo "Installing the lock and $* into $(@D) ..."
-	@rm -rf $(@D) && .venv/bin/python -m venv $(@D)
-	@$(@D)/bin/python -m pip install --compile --quiet --require-hashes -r requirements-dev.lock
-	@$(@D)/bin/python -m pip install --compile --quiet --no-build-isolation -e '.[$*]'
+	@.venv/bin/python -m mnist_course.install requirements-dev.lock --environment $(@D) --extra $*
 	@touch $@
 
-# When pip was stopped while it installed, it takes half a package for a whole one the next time.
-# Its log tells: it stays when pip fails, and has this line only if pip got as far as installing.
-define make-venv
-@stop() { echo "$$1" >&2; exit 1; }; \
-if [ "$(SOUND)" = yes ] && ! grep -qs '^Installing collected' .venv/install.log; then exit 0; fi; \
-name='name one you have: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12'; \
-version=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1) || \
-  stop "Python 3.11, 3.12 or 3.13 is needed and \"$(PYTHON)\" does not run: install one of them, or $$name"; \
-case "$$version" in 3.11 | 3.12 | 3.13) ;; \
-  *) stop "Python 3.11, 3.12 or 3.13 is needed and \"$(PYTHON)\" is Python $$version: install one of them, or $$name" ;; \
-esac; \
-"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || \
-  stop "\"$(PYTHON)\" lacks its module venv or ensurepip: install it (on Debian and Ubuntu: apt install python$$version-venv), or $$name"; \
-rm -rf .venv && "$(PYTHON)" -m venv .venv >&2 && pwd -P > .venv/made || \
-  { rm -rf .venv; stop "\"$(PYTHON)\" could not make a virtual environment here (see above)."; }
-endef
-
-# Bytecode is compiled now: without it, every `import keras` would take some 8 seconds.
-# A file with hashes refuses `-e .`, so the project comes second; its build back end is in the lock.
-define install
-pip='.venv/bin/python -m pip install'; log=.venv/install.log; \
-echo "Installing what $(1) lists into .venv (up to 3 GB on disk, a few minutes) ..."; \
-$$pip --compile --progress-bar off --require-hashes -r $(1) > $$log 2>&1 && \
-$$pip --no-deps --no-build-isolation -e . > $$log 2>&1 && rm $$log || { \
-  grep -Eiv '^ignoring|is ignored' $$log | tail -n 9; \
-  echo "The installation did not reach its end: pip's last lines are above, all of them in $$log. Once the cause is mended, run make again."; \
-  exit 1; } >&2
+define find-python
+stop() { echo "$$1" >&2; exit 1; }; \
+python=.venv/bin/python; \
+if [ "$(SOUND)" != yes ]; then \
+  python="$(PYTHON)"; \
+  name='name one you have: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12'; \
+  version=$$("$$python" $(ASK_VERSION) 2>&1) || \
+    stop "Python 3.11, 3.12 or 3.13 is needed and \"$$python\" does not run: install one of them, or $$name"; \
+  case "$$version" in 3.11 | 3.12 | 3.13) ;; \
+    *) stop "Python 3.11, 3.12 or 3.13 is needed and \"$$python\" is Python $$version: install one of them, or $$name" ;; \
+  esac; \
+  "$$python" -c 'import venv, ensurepip' 2>/dev/null || \
+    stop "\"$$python\" lacks its module venv or ensurepip: install it (on Debian and Ubuntu: apt install python$$version-venv), or $$name"; \
+fi
 endef

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import stat
 import string
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pooch
 
 from mnist_course.files import atomic_folder
 from mnist_course.handout import write_learner
+from mnist_course.install import pip_environment
 from mnist_helpers.data import load_mnist
 from mnist_helpers.saving import atomic_write
 
@@ -25,6 +27,7 @@ FILES = ["pyproject.toml", "requirements.lock", "LICENSE", "README.md"]
 NOT_COPIED = ["__pycache__", ".ipynb_checkpoints"]
 PAGE_NAME = "START-HERE.html"
 BYTES_PER_MB = 1e6
+EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 # What the kit is made for. Its install script compares both with the computer it runs on.
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -76,18 +79,33 @@ def copy_project(kit):
     kit : pathlib.Path
         An existing folder.
     """
-    ignored = shutil.ignore_patterns(*NOT_COPIED)
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, kit / package, ignore=ignored)
+        _copy_files(ROOT / package, kit / package)
     # The scripts and the page of instructions lie at the kit's top, where they are seen first.
-    kit_files = ROOT / "mnist_course" / "kit_files"
-    shutil.copytree(kit_files, kit, dirs_exist_ok=True)
+    _copy_files(ROOT / "mnist_course" / "kit_files", kit)
     for name in FILES:
         shutil.copyfile(ROOT / name, kit / name)
     notebooks = kit / "notebooks"
     notebooks.mkdir()
     write_learner(ROOT / "notebooks", notebooks)
     (kit / "made-for.txt").write_text(f"{PYTHON} {SYSTEM}\n", "utf-8")
+
+
+def _copy_files(source, target):
+    """Copy a folder's files; whoever gets them may write them, and may run what is a program.
+
+    Not by `shutil.copytree`, which makes copies of read-only files and folders read-only.
+    """
+    target.mkdir(exist_ok=True)
+    for path in sorted(source.iterdir()):
+        copy = target / path.name
+        if path.name in NOT_COPIED:
+            continue
+        if path.is_dir():
+            _copy_files(path, copy)
+        else:
+            shutil.copyfile(path, copy)
+            copy.chmod(copy.stat().st_mode | path.stat().st_mode & EXECUTABLE)
 
 
 def download_wheels(folder):
@@ -104,10 +122,13 @@ def download_wheels(folder):
         If pip does not get all of them. It has said why on standard error.
     """
     lock = ROOT / "requirements.lock"
-    pip = [sys.executable, "-m", "pip", "download", "-qq"]
+    pip = [sys.executable, "-m", "pip"]
+    # Nothing of a user's own settings, such as a platform or a constraint, may change the kit.
+    environment = pip_environment(pip)
+    download = ["download", "-qq", "-r", lock, "-d", folder]
     # The computer that installs the kit may have no compiler, so wheels are needed.
     options = ["--only-binary", ":all:", "--require-hashes"]
-    run = subprocess.run([*pip, *options, "-r", lock, "-d", folder])
+    run = subprocess.run([*pip, *download, *options], env=environment)
     if run.returncode != 0:
         raise OSError("pip could not download what requirements.lock lists, as it says above")
 

@@ -3,12 +3,15 @@
 import base64
 import copy
 import html
+import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 import nbformat
 
+from mnist_course.markup import clean_markup
 from mnist_course.notebooks import cell_name, hide_paths, outcome_texts, read_outcome
 from mnist_helpers.saving import atomic_write
 
@@ -63,9 +66,9 @@ def export_page(notebook, outcome, page):
     from nbconvert import HTMLExporter
 
     notebook = copy.deepcopy(notebook)
-    # nbconvert would write all of their code into the page.
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata.title = _find_title(notebook) or outcome["notebook"]
+    # Nothing else of it is for readers: of widgets, nbconvert would write all code into the page.
+    title = _find_title(notebook) or outcome["notebook"]
+    notebook.metadata = nbformat.from_dict({"title": title})
     for number, cell in enumerate(notebook.cells, 1):
         _prepare_cell(cell, number)
     exporter = HTMLExporter(
@@ -73,12 +76,20 @@ def export_page(notebook, outcome, page):
         extra_template_basedirs=[str(TEMPLATES)],
         exclude_input_prompt=True,
         exclude_output_prompt=True,
+        sanitize_html=True,
     )
+    # nbconvert's own would take tables apart. Prose, outputs and code all go through it.
+    exporter.register_filter("clean_html", clean_markup)
     exporter.config.NbConvertBase.display_data_priority = OUTPUT_TYPES
     resources = {"outcome": hide_paths(outcome)}
     body, _ = exporter.from_notebook_node(notebook, resources)
     with atomic_write(page) as part:
-        part.write_text(_add_tab_stops(body), encoding="utf-8")
+        _write_page(part, _add_tab_stops(body))
+
+
+def _write_page(path, text):
+    """Write a page; of a name that is not UTF-8, what cannot be written becomes a question mark."""
+    path.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _find_title(notebook):
@@ -91,20 +102,55 @@ def _find_title(notebook):
 def _prepare_cell(cell, number):
     """Put into a cell's metadata what the template asks for, and hide this computer's folders."""
     timing = cell.metadata.get("papermill", {})
+    if not isinstance(timing, dict):
+        timing = {}
     cell.metadata.name = cell_name(cell, number)
     # papermill gives a duration even to cells that were not run.
     cell.metadata.seconds = timing.get("duration") if timing.get("start_time") else None
     if "outputs" in cell:
         cell.outputs = nbformat.from_dict(hide_paths(cell.outputs))
+        for output in cell.outputs:
+            if "data" in output:
+                output.data = _shown_data(output.data)
         cell.metadata.wide = any(_png_width(output) > MAX_FIGURE_WIDTH for output in cell.outputs)
+    if not _are_pictures(cell.get("attachments", {})):
+        del cell["attachments"]
     if "injected-parameters" in cell.metadata.get("tags", []):
         cell.source = hide_paths(cell.source)
+
+
+def _are_pictures(attachments):
+    """Say whether a cell's attachments are as they should be: by name, then by type, as texts."""
+    if not isinstance(attachments, dict):
+        return False
+    for by_type in attachments.values():
+        if not isinstance(by_type, dict):
+            return False
+        if not all(isinstance(data, str) for data in by_type.values()):
+            return False
+    return True
+
+
+def _shown_data(data):
+    """Return of an output's data what a page can show: texts only, whatever the notebook sent."""
+    shown = nbformat.NotebookNode()
+    for output_type in OUTPUT_TYPES:
+        value = data.get(output_type)
+        if isinstance(value, list):
+            value = "".join(str(line) for line in value)
+        if isinstance(value, str):
+            shown[output_type] = value
+    return shown
 
 
 def _png_width(output):
     """Return the width in pixels of an output's picture, 0 when it has none."""
     png = output.get("data", {}).get("image/png", "")
-    head = base64.b64decode(png[:PNG_HEAD_CHARACTERS])
+    try:
+        head = base64.b64decode(png[:PNG_HEAD_CHARACTERS])
+    except ValueError:
+        # It is no picture: the page shows what it is meant to show instead.
+        return 0
     return int.from_bytes(head[PNG_WIDTH_BYTES], "big")
 
 
@@ -149,7 +195,7 @@ def export_index(folder, outcomes=()):
     loader = jinja2.FileSystemLoader(TEMPLATES)
     template = jinja2.Environment(loader=loader, autoescape=True).get_template("page/runs.html.j2")
     with atomic_write(folder / "index.html") as part:
-        part.write_text(template.render(rows=rows), encoding="utf-8")
+        _write_page(part, template.render(rows=rows))
 
 
 def _index_row(outcome):
@@ -157,6 +203,8 @@ def _index_row(outcome):
     notebook, seconds, result, digits = hide_paths(outcome_texts(outcome))
     return {
         "notebook": notebook,
+        # As bytes, because a file's name need not be UTF-8.
+        "page": quote(os.fsencode(f"{outcome['notebook']}.html")),
         "seconds": seconds,
         "result": result,
         "digits": digits,

@@ -4,9 +4,7 @@
 function Stop-With($text) { [Console]::Error.WriteLine($text); exit 1 }
 
 Set-Location -LiteralPath $PSScriptRoot
-Remove-Item "Env:PYTHONPATH", "Env:PYTHONHOME" -ErrorAction SilentlyContinue
-$env:PIP_CONFIG_FILE = "nul"
-$env:PIP_DISABLE_PIP_VERSION_CHECK = "1"
+Remove-Item "Env:PYTHONPATH", "Env:PYTHONHOME", "Env:PYTHONSAFEPATH" -ErrorAction SilentlyContinue
 $env:JUPYTER_PREFER_ENV_PATH = "1"
 
 $version, $system = (Get-Content made-for.txt -TotalCount 1) -split " ", 2
@@ -15,36 +13,16 @@ if ($here -ne $system) {
     Stop-With "This kit was made for $system and this computer is ${here}: ask for a kit made on one like it."
 }
 
-# What is installed whole has .venv\installed. Where that is missing, or tells of another folder, as
-# after a copy, .venv is made anew: pip would take half a package for a whole one.
-$made = Get-Content .venv\installed -ErrorAction SilentlyContinue
-if (($made -ne $PSScriptRoot) -or -not (Test-Path .venv\Scripts\python.exe)) {
-    $launcher = Get-Command py -ErrorAction SilentlyContinue
-    $found = if ($launcher) { py "-$version" -c "import sys; print('%d.%d' % sys.version_info[:2])" }
-    if ($found -ne $version) {
-        Stop-With "Python $version is needed and `"py -$version`" does not start it: install Python $version with its launcher, then run this again."
-    }
-    if (Test-Path .venv) { Remove-Item -Recurse -Force .venv }
-    py "-$version" -m venv .venv
-    if ($LASTEXITCODE -ne 0) {
-        Stop-With "No environment could be made here, for the reason above: copy this folder onto the computer's own disk, then run this again."
-    }
+$launcher = Get-Command py -ErrorAction SilentlyContinue
+$found = if ($launcher) { py "-$version" -c "import sys; print('%d.%d' % sys.version_info[:2])" }
+if ($found -ne $version) {
+    Stop-With "Python $version is needed and was not found (`"py -$version`" does not start it): install Python $version with its launcher, then run this again."
 }
-Remove-Item ".venv\installed", "install.log" -ErrorAction SilentlyContinue
-
-Write-Output "Installing into .venv: 3 GB on disk, some minutes. You will see nothing until it is done ..."
-.venv\Scripts\python -m pip install --isolated --quiet --log install.log --compile --no-index --find-links wheels --require-hashes -r requirements.lock
-if ($LASTEXITCODE -eq 0) {
-    .venv\Scripts\python -m pip install --isolated --quiet --log install.log --no-index --no-deps --no-build-isolation -e .
-}
+# It says itself what stopped it; .venv is then as it was before.
+py "-$version" -m mnist_course.install requirements.lock --wheels wheels
 if ($LASTEXITCODE -ne 0) {
-    if (Select-String -Quiet -SimpleMatch "DO NOT MATCH THE HASHES" install.log -ErrorAction SilentlyContinue) {
-        Stop-With "A file in wheels is damaged (pip names it above), so nothing of it was installed: copy the kit again, then run this again."
-    }
-    Stop-With "The installation did not reach its end, for the reason above: START-HERE.html says what to do."
+    Stop-With "Nothing was installed, for the reason above: START-HERE.html says what to do."
 }
-Remove-Item install.log -ErrorAction SilentlyContinue
-Set-Content .venv\installed $PSScriptRoot
 
 if (Test-Path mnist.npz) {
     .venv\Scripts\python -m mnist_course kit --install-dataset mnist.npz

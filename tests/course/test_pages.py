@@ -1,11 +1,18 @@
 """The pages of executed notebooks, as files; test_pages_in_browser.py looks at them."""
 
 import copy
+import os
+import tempfile
 from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import nbformat
 import pytest
-from nbformat.v4 import new_markdown_cell, new_notebook, new_output
+from bs4 import BeautifulSoup
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output, new_raw_cell
 from support.notebooks import code, write
 
 from mnist_course.pages import export_index, export_page
@@ -54,6 +61,81 @@ def test_a_page_hides_paths_and_widgets_and_its_notebook_stays_as_it_is(notebook
     assert "application/x" not in page and "<script" not in page
 
 
+HOSTILE = (
+    '<meta http-equiv="refresh" content="0;url=https://example.invalid/"><base href="//x">'
+    "<script>x</script></div></main><form action=//x><iframe src=//x></iframe>"
+    "<b onclick=x>bold</b><!-- swallowed <style> swallowed <svg> swallowed"
+)
+
+
+def output_cell(**data):
+    cell = code("1")
+    cell.outputs = [new_output("display_data", data=data)]
+    return cell
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        new_markdown_cell(f"# Title {HOSTILE}\n\n{HOSTILE}"),
+        new_raw_cell(HOSTILE, metadata={"raw_mimetype": "text/html"}),
+        code(HOSTILE),
+        output_cell(**{"text/html": HOSTILE}),
+        output_cell(**{"text/markdown": HOSTILE}),
+        output_cell(**{"image/svg+xml": f"<svg xmlns='x'>{HOSTILE}</svg>"}),
+        output_cell(**{"image/png": f'">{HOSTILE}'}),
+        output_cell(**{"image/jpeg": f'">{HOSTILE}'}),
+        output_cell(**{"text/plain": HOSTILE}),
+    ],
+    ids=["prose", "raw", "code", "html", "markdown", "svg", "png", "jpeg", "text"],
+)
+def test_what_a_notebook_brings_does_nothing_in_its_page(cell, tmp_path):
+    page = page_of(new_notebook(cells=[cell, code("'the next cell'")]), OUTCOME, tmp_path)
+    soup = BeautifulSoup(page, "html.parser")
+    # The page's own: the encoding, the width and the policy.
+    assert len(soup.find_all("meta")) == 3
+    assert soup.find_all(["base", "script", "form", "iframe", "svg"]) == []
+    assert [tag for tag in soup.find_all() if "onclick" in tag.attrs] == []
+    (main,) = soup.find_all("main")
+    assert "the next cell" in main.get_text()
+
+
+def test_what_is_no_text_is_left_out(notebook, tmp_path):
+    notebook.cells[2].outputs = [
+        NotebookNode(output_type="display_data", data={"text/html": 5}, metadata={}),
+        NotebookNode(output_type="display_data", data={"text/html": ["a", "b"]}, metadata={}),
+        NotebookNode(output_type="display_data", data={"image/png": "é"}, metadata={}),
+    ]
+    notebook.cells[1].attachments = {"a.png": 5}
+    notebook.cells[2].metadata.papermill = "soon"
+    notebook.metadata = NotebookNode(language_info="Python", title=5)
+    page = page_of(notebook, OUTCOME, tmp_path)
+    assert "<title>Read digits</title>" in page and ">\nab\n<" in page
+
+
+# Markup as tests/course/test_markup.py tries it, and what Markdown makes markup of.
+TEXTS = st.text(alphabet="<>/!-=\"'&;:`*_#[]()|$ \n\\abmets\0\ud800é", max_size=60)
+
+
+@pytest.mark.slow
+@given(markdown=TEXTS, output=TEXTS, name=TEXTS)
+@settings(derandomize=True, deadline=None, max_examples=20)
+def test_whatever_a_notebook_holds_the_rest_of_its_page_is_there(markdown, output, name):
+    cells = [
+        new_markdown_cell(markdown),
+        output_cell(**{"text/html": output, "text/plain": output}),
+        output_cell(**{"text/markdown": output}),
+        code("'the last cell'"),
+    ]
+    outcome = OUTCOME | {"notebook": name, "cell": name, "error": name}
+    with tempfile.TemporaryDirectory() as folder:
+        page = page_of(new_notebook(cells=cells), outcome, Path(folder))
+    soup = BeautifulSoup(page, "html.parser")
+    assert len(soup.find_all("meta")) == 3
+    (main,) = soup.find_all("main")
+    assert "the last cell" in main.get_text()
+
+
 # --- the index ---------------------------------------------------------------------------------
 
 
@@ -76,3 +158,31 @@ def test_the_index_lists_runs_of_now_and_of_earlier(tmp_path):
     assert 'href="00_earlier.html"' in index and "FAILED: an earlier error" in index
     assert 'href="01_stub.html"' in index and "FAILED in fit: &lt;E&gt;" in index
     assert "not to be read again" not in index
+
+
+ODD_NAMES = ["01 a&b <i>", "01_'\"", "01_100%_#1?", "01_é", "01_javascript:x", "01_\n", b"01_\xff"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_index_leads_to_notebooks_with_any_name(name, tmp_path):
+    stem = os.fsdecode(name)
+    export_index(tmp_path, [])
+    nbformat.write(new_notebook(), tmp_path / f"{stem}.ipynb")
+    export_page(new_notebook(), OUTCOME | {"notebook": stem}, tmp_path / f"{stem}.html")
+    export_index(tmp_path, [OUTCOME | {"notebook": stem, "error": f"E: {stem}"}])
+    soup = BeautifulSoup((tmp_path / "index.html").read_text(encoding="utf-8"), "html.parser")
+    (link,) = soup.find_all("a")
+    assert not urlsplit(link["href"]).scheme
+    assert (tmp_path / os.fsdecode(unquote_to_bytes(link["href"]))).is_file()
+    assert len(soup.find("tbody").find_all()) == 6
+
+
+def test_each_page_says_that_nothing_is_fetched_sent_or_led_elsewhere(notebook, tmp_path):
+    export_index(tmp_path)
+    for text in (
+        page_of(notebook, OUTCOME, tmp_path),
+        (tmp_path / "index.html").read_text("utf-8"),
+    ):
+        policy = BeautifulSoup(text, "html.parser").find("meta", {"http-equiv": True})["content"]
+        assert policy.startswith("default-src 'none'; ")
+        assert policy.endswith("; base-uri 'none'; form-action 'none'")

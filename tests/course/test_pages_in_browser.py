@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from support.browser import open_chromium
 from support.notebooks import code
 from support.project import NOTEBOOKS
@@ -379,6 +379,66 @@ def test_the_policy_of_a_page_keeps_scripts_from_running(visit, name):
         document.body.append(script);
     }""")
     assert page.title() != "a script ran"
+
+
+# Each of these would lead away, ask for something, cover the page or swallow the rest of it.
+HOSTILE = """
+<meta http-equiv="refresh" content="0;url=elsewhere.html"><base href="elsewhere/">
+<link rel="stylesheet" href="elsewhere.css"><link rel="prefetch" href="elsewhere.html">
+<img src="elsewhere.png" onerror="location='elsewhere.html'"><input autofocus onfocus="x()">
+<iframe src="elsewhere.html"></iframe><object data="elsewhere.svg"></object><embed src="elsewhere">
+<svg onload="x()"><foreignObject><meta http-equiv="refresh" content="0;url=elsewhere.html">
+</foreignObject></svg><form action="elsewhere.html"><button>Go on</button></form>
+<p style="position: fixed; inset: 0; background: url(elsewhere.png)">covers</p>
+<noscript><p title="</noscript><meta http-equiv=refresh content=0;url=elsewhere.html>"></noscript>
+<a href="javascript:location='elsewhere.html'" ping="elsewhere">Click</a></div></details></main>
+<table><caption><svg><style></table><!--"""
+
+
+@pytest.fixture(params=["text/html", "text/markdown", "image/svg+xml", "prose"])
+def hostile(request, tmp_path):
+    """Return a page whose notebook wants to do harm; `elsewhere.html` lies beside it."""
+    cell = new_markdown_cell(f"# Hostile\n\n{HOSTILE}")
+    if request.param != "prose":
+        cell = code("1")
+        cell.outputs = [new_output("display_data", data={request.param: HOSTILE})]
+    last = code("'the last cell'")
+    outcome = {"notebook": "hostile", "record": None, "seconds": 1.5, "cell": None, "error": None}
+    page = tmp_path / "hostile.html"
+    export_page(new_notebook(cells=[cell, last]), outcome, page)
+    (tmp_path / "elsewhere.html").write_text("elsewhere", encoding="utf-8")
+    return page
+
+
+def stay(browser, path):
+    """Open a page and let it do what it wants; return its address, and all that it asked for."""
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_load_state("networkidle")
+    if page.url == path.as_uri():
+        for link in page.get_by_text("Click", exact=True).all():
+            link.click()
+    text = page.inner_text("body")
+    url = page.url
+    page.close()
+    return url, asked, text
+
+
+def test_a_hostile_notebook_cannot_lead_away_or_hide_the_rest(browser, hostile):
+    url, asked, text = stay(browser, hostile)
+    assert url == hostile.as_uri()
+    assert [address for address in asked if not address.startswith("data:")] == [url]
+    assert "the last cell" in text and "All notebooks" in text
+
+
+def test_a_page_that_leads_away_is_noticed(browser, hostile):
+    text = hostile.read_text(encoding="utf-8")
+    refresh = '<meta http-equiv="refresh" content="0;url=elsewhere.html">'
+    hostile.write_text(text.replace("<nav>", f"{refresh}<nav>"), encoding="utf-8")
+    url, asked, _ = stay(browser, hostile)
+    assert url.endswith("/elsewhere.html") and url in asked
 
 
 @pytest.mark.parametrize("ci, outcome", [("true", pytest.fail), ("", pytest.skip)])

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import urllib.request
 
 import nbformat
 import pytest
@@ -14,6 +13,7 @@ from support.lab import (
     KERNEL,
     RUN,
     TIMEOUT,
+    ask,
     learners_lab,
     open_notebook,
     open_page,
@@ -140,9 +140,7 @@ def test_a_failure_keeps_a_picture(browser, tmp_path):
 
 def test_a_failure_leaves_no_process(tmp_path):
     with pytest.raises(ZeroDivisionError), learners_lab(tmp_path) as lab:
-        headers = {"Authorization": f"token {lab.token}"}
-        request = urllib.request.Request(f"{lab.url}api/kernels", b"{}", headers)
-        urllib.request.urlopen(request).close()
+        ask(lab, "api/kernels", b"{}")
         family = [lab.process, *lab.process.children(recursive=True)]
         assert any("ipykernel_launcher" in process.cmdline() for process in family)
         raise ZeroDivisionError

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.pretender import read_calls, write_pretender
@@ -22,6 +23,9 @@ def folder(tmp_path):
     (folder / "notebooks").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy2(ROOT / name, folder)
+    (folder / "mnist_course").mkdir()
+    for name in ("__init__", "install", "work"):
+        shutil.copy2(ROOT / f"mnist_course/{name}.py", folder / "mnist_course")
     write_pretender(folder / "python", version="3.12")
     return folder
 
@@ -59,18 +63,32 @@ def test_make_help_lists_every_target(folder):
         ({"VERSION": "2.7"}, "is Python 2.7"),
         ({"python": "no-such-python"}, '"no-such-python" does not run'),
         ({"NO_VENV": "1"}, "apt install python3.12-venv"),
-        ({"VENV_FAILS": "1"}, "could not make a virtual environment"),
+        ({"VENV_FAILS": "1"}, "No environment could be made here"),
     ],
 )
 def test_a_python_that_will_not_do_gets_one_clear_sentence(folder, settings, words):
     run = make(folder, "run", **settings)
     sentence, own = run.stderr.splitlines()
-    assert run.returncode != 0 and run.stdout == ""
+    assert run.returncode != 0
+    if "VENV_FAILS" not in settings:
+        assert run.stdout == ""
     assert words in sentence and own.startswith("make: ***")
     if "VENV_FAILS" not in settings:
         assert "make run PYTHON=python3.12" in sentence
     assert not (folder / ".venv").exists()
     assert make(folder, "run").returncode == 0
+
+
+def environments(folder):
+    return list(folder.glob(".venv.????????"))
+
+
+def change(folder, lock="requirements.lock"):
+    """Let a lock ask for more than before."""
+    with open(folder / lock, "a") as file:
+        file.write("# more\n")
+    later = (folder / ".venv/ready").stat().st_mtime + 10
+    os.utime(folder / lock, (later, later))
 
 
 def test_the_environment_is_made_once_and_again_when_it_must(folder):
@@ -80,14 +98,18 @@ def test_the_environment_is_made_once_and_again_when_it_must(folder):
     assert read_calls(folder) == ["mnist_course run"]
 
     make(folder, ".venv/ready-dev")
-    assert read_calls(folder) == ["requirements-dev.lock", "."]
+    assert read_calls(folder) == ["requirements-dev.lock"]
     make(folder, "run", ".venv/ready-dev")  # what the tests need satisfies the notebooks
     assert read_calls(folder) == ["mnist_course run"]
 
-    later = (folder / ".venv/ready").stat().st_mtime + 10
-    os.utime(folder / "requirements.lock", (later, later))
+    change(folder, "pyproject.toml")
     make(folder, "run")
-    assert read_calls(folder) == FIRST[1:]
+    assert read_calls(folder) == [".", "mnist_course run"]
+    change(folder)
+    make(folder, "run")
+    assert read_calls(folder) == FIRST
+    make(folder, "run", VERSION="3.13")  # the Python under it became another
+    assert read_calls(folder) == FIRST
 
     moved = folder.rename(folder.with_name("elsewhere"))
     make(moved, "run")
@@ -95,19 +117,94 @@ def test_the_environment_is_made_once_and_again_when_it_must(folder):
     (moved / ".venv/bin/python").unlink()
     make(moved, "run")
     assert read_calls(moved) == FIRST
+    assert len(environments(moved)) == 1 and (moved / ".venv").is_symlink()
+
+
+@pytest.mark.parametrize("status", ["offline", "full", "hashes", "stopped", "killed", "no venv"])
+def test_the_environment_stays_until_the_next_one_is_complete(folder, status):
+    assert make(folder, "run").returncode == 0
+    (before,) = environments(folder)
+    change(folder)
+    read_calls(folder)
+    settings = {"PIP": status}
+    if status == "no venv":
+        settings = {"VENV_FAILS": "1"}
+    assert make(folder, "run", **settings).returncode != 0
+    assert "mnist_course run" not in read_calls(folder)
+    assert (folder / ".venv").samefile(before)
+    assert (folder / ".venv/bin/python").exists() and (folder / ".venv/ready").exists()
+    if status != "killed":  # that one could not clean up; the next one does
+        assert environments(folder) == [before]
+
+    assert make(folder, "run").returncode == 0
+    assert read_calls(folder) == FIRST
+    (after,) = environments(folder)
+    assert after != before and (folder / ".venv").samefile(after)
+
+
+def test_an_environment_of_an_earlier_version_or_of_ones_own_stays_too(folder):
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/mine").touch()
+    assert make(folder, "run", PIP="offline").returncode != 0
+    assert (folder / ".venv/bin/mine").exists()
+    assert make(folder, "run").returncode == 0
+    assert not (folder / ".venv/bin/mine").exists() and len(environments(folder)) == 1
+
+
+def test_a_link_to_an_environment_elsewhere_is_replaced_and_what_it_leads_to_stays(folder):
+    (folder.parent / "theirs/bin").mkdir(parents=True)
+    (folder / ".venv").symlink_to(folder.parent / "theirs")
+    assert make(folder, "run").returncode == 0
+    assert (folder.parent / "theirs/bin").exists()
+    assert (folder / ".venv").samefile(environments(folder)[0])
 
 
 def test_an_installation_that_was_stopped_is_done_again(folder):
     run = make(folder, "run", PIP="offline")
     assert run.returncode != 0 and "ERROR: no network" in run.stderr
-    assert read_calls(folder) == FIRST[:2]
-    make(folder, "run")  # nothing was installed yet, so what is there will do
-    assert read_calls(folder) == FIRST[1:]
+    assert "What was there before is as it was." in run.stderr
+    assert not (folder / ".venv").exists() and environments(folder) == []
+    read_calls(folder)
+    assert make(folder, "run").returncode == 0
 
+    # When packages are added, half a package may be there afterwards: pip takes it for a whole one.
+    read_calls(folder)
     assert make(folder, ".venv/ready-dev", PIP="killed").returncode != 0
     assert read_calls(folder) == ["requirements-dev.lock"]
-    make(folder, ".venv/ready-dev")  # half a package may be there
+    assert make(folder, "run").returncode == 0  # what was there is as it was
+    assert read_calls(folder) == ["mnist_course run"]
+    make(folder, ".venv/ready-dev")
     assert read_calls(folder) == ["venv .venv", "requirements-dev.lock", "."]
+
+
+def test_what_was_left_is_removed(folder):
+    make(folder, "run")
+    (folder / ".venv.abcdefgh/lib").mkdir(parents=True)
+    make(folder, "run")
+    assert not (folder / ".venv.abcdefgh").exists()
+
+
+def test_of_two_at_once_one_installs_and_the_other_waits(folder):
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(lambda _: make(folder, "run", PIP="slow"), range(2)))
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sorted(read_calls(folder)) == sorted([*FIRST, "mnist_course run"])
+    assert "waiting for its end" in runs[0].stdout + runs[1].stdout
+    assert len(environments(folder)) == 1
+
+
+def test_another_back_end_has_an_environment_of_its_own(folder):
+    make(folder, ".venv/ready-dev")
+    read_calls(folder)
+    assert make(folder, ".venv-jax/ready", PIP="killed").returncode != 0
+    assert not (folder / ".venv-jax").exists() and (folder / ".venv/bin/python").exists()
+    read_calls(folder)
+    assert make(folder, ".venv-jax/ready").returncode == 0
+    assert read_calls(folder) == ["venv .venv-jax", "requirements-dev.lock", ".[jax]"]
+    assert make(folder, ".venv-jax/ready").returncode == 0
+    assert read_calls(folder) == [] and len(list(folder.glob(".venv-jax.*"))) == 1
+    make(folder, "clean")
+    assert list(folder.glob(".venv*")) == []
 
 
 def test_working_copies_are_never_overwritten(folder):

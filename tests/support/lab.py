@@ -1,23 +1,35 @@
 """A learner's JupyterLab, started for a test, and a page of it that asks no other host."""
 
+import asyncio
 import json
 import os
 import re
-import shlex
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from jupyter_client.session import Session
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
 
 from support.project import ROOT
 
 # In milliseconds, for a machine that is busy.
 TIMEOUT = 100_000
 FOREIGN = ("JUPYTER", "IPYTHON", "XDG_", "PYTHON", "MNIST_HELPERS", "KERAS", "MPL")
+COMMAND = [sys.executable, "-m", "mnist_course.lab"]
+FOR_THE_TEST = [
+    "--ServerApp.port=0",
+    "--no-browser",
+    "--allow-root",
+    "--LabApp.expose_app_in_browser=True",
+    "--JupyterNotebookApp.expose_app_in_browser=True",
+]
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 RESTORED = """async () => {
@@ -56,19 +68,21 @@ CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cell
 
 
 @contextmanager
-def learners_lab(folder):
-    """Start what `make lab` starts, on `folder`/work, for somebody whose home is empty."""
+def learners_lab(folder, *options, **settings):
+    """Start what `make lab` starts, in `folder`, for somebody whose home is empty."""
     home = folder / "home"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     work = folder / "work"
-    work.mkdir(exist_ok=True)
-    runtime = home / "runtime"
-    command = _lab_command(work)
+    environment = _lab_environment(home) | settings
     with open(folder / "server.log", "w") as log:
-        server = psutil.Popen(command, env=_lab_environment(home), stdout=log, stderr=log)
+        server = psutil.Popen(
+            [*COMMAND, *FOR_THE_TEST, *options], cwd=folder, env=environment, stdout=log, stderr=log
+        )
     try:
-        address = _wait_for(server, runtime / f"jpserver-{server.pid}.json", log.name)
-        yield SimpleNamespace(process=server, home=home, work=work, **address)
+        url, token = _wait_for(server, Path(log.name))
+        yield SimpleNamespace(
+            process=server, home=home, work=work, log=Path(log.name), url=url, token=token
+        )
     finally:
         family = [server]
         if server.poll() is None:
@@ -78,47 +92,61 @@ def learners_lab(folder):
             left.kill()
 
 
-def _lab_command(work):
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    options = re.search(r"-m jupyterlab \\\n(.+) \$\(ARGS\)", makefile)[1]
-    learners = shlex.split(options.replace("$$PWD/work", str(work)))
-    for_the_test = [
-        "--ServerApp.port=0",
-        "--no-browser",
-        "--allow-root",
-        "--LabApp.expose_app_in_browser=True",
-        "--JupyterNotebookApp.expose_app_in_browser=True",
-    ]
-    return [sys.executable, "-m", "jupyterlab", *learners, *for_the_test]
-
-
 def _lab_environment(home):
     environment = {}
     for name, value in os.environ.items():
         if not name.startswith(FOREIGN):
             environment[name] = value
-    scripts = str(Path(sys.executable).parent)
     return environment | {
         "HOME": str(home),
         "USERPROFILE": str(home),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "MNIST_HELPERS_DATA": "digits",
-        "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
+        # The test works in a folder that has no packages.
+        "PYTHONPATH": str(ROOT),
     }
 
 
-def _wait_for(server, file, log):
-    """Return the server's url and token, which stand in a file of its own."""
+def _wait_for(server, log):
+    """Return the server's url and token, from the address that it tells people to open."""
     end = time.monotonic() + 60
     while server.poll() is None and time.monotonic() < end:
-        text = file.read_text() if file.exists() else ""
-        # It is empty for a moment after it was made.
-        if text:
-            server_info = json.loads(text)
-            return {"url": server_info["url"], "token": server_info["token"]}
+        shown = re.search(r"(http://127\.0\.0\.1:\d+/)lab\?token=(\w+)", log.read_text())
+        if shown:
+            return shown[1], shown[2]
         time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start: {Path(log).read_text()[-2000:]}")
+    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+def ask(lab, path, data=None):
+    """Return the server's answer to a request; one with data is sent by POST."""
+    headers = {"Authorization": f"token {lab.token}"}
+    request = urllib.request.Request(f"{lab.url}{path}", data, headers)
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+
+
+def run_in_kernel(lab, kernel, code):
+    """Execute code in a kernel of the server, and return what it printed."""
+    return asyncio.run(_run_in_kernel(lab, kernel, code))
+
+
+async def _run_in_kernel(lab, kernel, code):
+    address = f"{lab.url.replace('http', 'ws')}api/kernels/{kernel}/channels?session_id=test"
+    headers = {"Authorization": f"token {lab.token}"}
+    socket = await websocket_connect(HTTPRequest(address, headers=headers))
+    session = Session()
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+    message = session.msg("execute_request", content) | {"channel": "shell", "buffers": []}
+    await socket.write_message(json.dumps(message, default=str))
+    printed = []
+    while True:
+        answer = json.loads(await asyncio.wait_for(socket.read_message(), TIMEOUT / 1000))
+        if answer["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+            continue
+        printed.append(answer["content"].get("text", ""))
+        if answer["content"].get("execution_state") == "idle":
+            socket.close()
+            return "".join(printed)
 
 
 @contextmanager

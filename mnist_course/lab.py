@@ -1,0 +1,229 @@
+"""``make lab``: JupyterLab on your own copies of the notebooks, closed to others on this machine.
+
+By itself JupyterLab talks to its kernels over ports of this machine, where every local user can
+listen to the code and the outputs. Here both sides meet in a folder that only its owner may enter.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from mnist_course.work import NOTEBOOKS, WORK, copy_notebooks, describe
+
+_REFUSED = 2
+_INTERRUPTED = 130
+
+PREFIX = "mnist-lab-"
+LOCK_NAME = "lock"
+# A folder this old has its lock, if anybody uses it; seconds.
+SETTLED = 60
+
+# After the folder comes kernel-, 36 characters, -ipc- and a number.
+SOCKET_NAME_LENGTH = len("/kernel-") + 36 + len("-ipc-10")
+# Where the temporary folder's path is too long for a socket, as macOS' may be.
+SHORT_FOLDER = os.path.join(os.sep, "tmp")
+
+# What a kernel says of itself. JupyterLab's debugger opens a port on which any local user could
+# run code as you, as was tried: so it is not offered. Of the kernel's own ports one remains, which
+# takes in what its child processes print; who knows nothing of its random key gets nothing out of
+# it and nothing in.
+KERNEL_METADATA = {"debugger": False, "supported_encryption": ["curve"]}
+
+# Where programs keep a user's settings, by the variable that names another place.
+SETTINGS_FOLDERS = {
+    "JUPYTER_CONFIG_DIR": "~/.jupyter",
+    "JUPYTER_DATA_DIR": "~/.local/share/jupyter",
+    "IPYTHONDIR": "~/.ipython",
+    "MPLCONFIGDIR": "~/.config/matplotlib",
+    "KERAS_HOME": "~/.keras",
+}
+
+
+def main(arguments=None):
+    """Open JupyterLab, and return the exit status: 2 when that could not be done.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        More options for JupyterLab. The default is the command line's.
+    """
+    if arguments is None:
+        arguments = sys.argv[1:]
+    try:
+        copy_notebooks(NOTEBOOKS, WORK)
+        with private_folder() as folder:
+            _prepare_environment(folder)
+            _run_jupyterlab([*_options(folder), *arguments])
+    except OSError as error:
+        print(f"make lab: {describe(error)}", file=sys.stderr)
+        return _REFUSED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0
+
+
+# --- a folder of one's own ---------------------------------------------------------------------
+
+
+@contextmanager
+def private_folder():
+    """Give a folder that only this user may enter; it goes away afterwards.
+
+    What an earlier one left because its process was killed goes away, too.
+
+    Yields
+    ------
+    pathlib.Path
+    """
+    parent = _temporary_folder()
+    _remove_leftovers(parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    with open(folder / LOCK_NAME, "w") as lock:
+        _try_to_lock(lock)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_folder():
+    """Return the folder for temporary files, or a shorter one where sockets need it."""
+    parent = tempfile.gettempdir()
+    if not _fits_sockets(Path(parent, f"{PREFIX}12345678")) and os.access(SHORT_FOLDER, os.W_OK):
+        return SHORT_FOLDER
+    return parent
+
+
+def _remove_leftovers(parent):
+    """Remove this user's folders whose process has ended without doing so."""
+    for folder in Path(parent).glob(f"{PREFIX}*"):
+        try:
+            status = folder.lstat()
+            is_ours = os.name == "posix" and status.st_uid == os.geteuid()
+            if not is_ours or time.time() - status.st_mtime < SETTLED:
+                continue
+            with open(folder / LOCK_NAME) as lock:
+                is_left = _try_to_lock(lock)
+        except OSError:
+            continue
+        if is_left:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _try_to_lock(file):
+    """Lock an open file until this process ends or closes it; say whether that was possible."""
+    if os.name != "posix":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+# --- JupyterLab --------------------------------------------------------------------------------
+
+
+def _options(folder):
+    """Return JupyterLab's options; those that a user adds come later and win."""
+    options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={WORK.resolve()}"]
+    if _fits_sockets(folder):
+        return [*options, "--KernelManager.transport=ipc"]
+    print(
+        "make lab: kernels are reached over encrypted ports, because sockets are not to be had "
+        f"in {folder}",
+        file=sys.stderr,
+    )
+    return [*options, "--MappingKernelManager.transport_encryption=auto"]
+
+
+def _fits_sockets(folder):
+    """Say whether the paths of a kernel's sockets are short enough, where there are any."""
+    if os.name != "posix":
+        return False
+    # 107 bytes on Linux, 103 on macOS; importing it costs nothing beside JupyterLab.
+    from zmq import IPC_PATH_MAX_LEN
+
+    return len(os.fsencode(folder)) + SOCKET_NAME_LENGTH <= IPC_PATH_MAX_LEN
+
+
+def _prepare_environment(folder):
+    """Set what JupyterLab, its kernels and its terminals inherit."""
+    _replace_unwritable_folders(folder)
+    _write_kernel(folder / "share" / "kernels" / "python3")
+    # Connection files have the kernels' keys, and the server's file its token.
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(folder)
+    # The first place where kernels are looked for. What a user has named comes later.
+    _put_first("JUPYTER_PATH", folder / "share")
+    _put_first("PATH", Path(sys.executable).parent)
+
+
+def _put_first(name, place):
+    places = [str(place)]
+    if os.environ.get(name):
+        places.append(os.environ[name])
+    os.environ[name] = os.pathsep.join(places)
+
+
+def _write_kernel(folder):
+    """Describe the kernel python3: it is this very Python, whatever else is installed."""
+    from ipykernel.kernelspec import write_kernel_spec
+
+    write_kernel_spec(str(folder), overrides={"metadata": KERNEL_METADATA})
+
+
+def _run_jupyterlab(options):
+    # A terminal that is closed ends JupyterLab as `kill` does, with its kernels; but not when it
+    # was started by nohup, which ignores the signal.
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    from jupyterlab.labapp import main as run_jupyterlab
+
+    run_jupyterlab(options)
+
+
+# --- a home that cannot be used ----------------------------------------------------------------
+
+
+def _replace_unwritable_folders(folder):
+    """Let programs keep their files in `folder` where the user's home does not take them."""
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home) or not os.path.isdir(home):
+        os.environ["HOME"] = str(folder)
+        print(
+            f"make lab: there is no home folder here ({home!r}); settings are kept in a temporary "
+            "folder, until JupyterLab ends. Set HOME to a folder of yours to keep them",
+            file=sys.stderr,
+        )
+        return
+    replaced = []
+    for variable, usual in SETTINGS_FOLDERS.items():
+        place = os.environ.get(variable) or os.path.expanduser(usual)
+        if not _can_write(place):
+            os.environ[variable] = str(folder / variable.lower())
+            replaced.append(place)
+    if replaced:
+        print(
+            f"make lab: {', '.join(replaced)} cannot be written; settings are kept in a temporary "
+            "folder, until JupyterLab ends",
+            file=sys.stderr,
+        )
+
+
+def _can_write(place):
+    """Say whether files can be made in a folder, or in one above it that exists already."""
+    place = os.path.abspath(place)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Markup that notebooks bring: what of it may stand in a page.
+
+A page shows what somebody else's notebook put out. Nothing of that may run, ask another host for
+anything, lead its reader away without a click, or take the rest of the page along.
+"""
+
+import html
+import re
+
+from bleach.css_sanitizer import CSSSanitizer
+from bleach.html5lib_shim import Filter
+from bleach.sanitizer import Cleaner
+
+# What the prose, tables and results of notebooks consist of. Of every other tag the text stays.
+TAGS = frozenset(
+    """
+    a abbr b blockquote br caption cite code col colgroup dd del details dfn div dl dt em
+    figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span
+    strike strong sub summary sup table tbody td tfoot th thead tr tt u ul var
+    """.split()
+)
+# What these hold is no text for readers, so that it goes as well.
+DROPPED_TAGS = frozenset(["script", "style", "iframe", "noscript", "title"])
+
+ATTRIBUTES = {
+    "a": ["href"],
+    "col": ["span"],
+    "colgroup": ["span"],
+    "details": ["open"],
+    "img": ["alt", "height", "src", "width"],
+    "ol": ["start"],
+    "table": ["border"],
+    "td": ["colspan", "rowspan"],
+    "th": ["colspan", "rowspan", "scope"],
+}
+COMMON_ATTRIBUTES = ["class", "dir", "id", "lang", "style", "title"]
+
+# Colors, letters and lines. Nothing that moves a box: it could cover what others wrote.
+STYLES = [
+    "background-color",
+    "border",
+    "border-collapse",
+    "border-color",
+    "border-style",
+    "border-width",
+    "color",
+    "font-family",
+    "font-size",
+    "font-style",
+    "font-weight",
+    "line-height",
+    "overflow-x",
+    "text-align",
+    "text-decoration",
+    "text-decoration-color",
+    "vertical-align",
+    "white-space",
+]
+
+PROTOCOLS = ["http", "https", "mailto"]
+# The address of a picture that a notebook holds itself; every other one is a request.
+PICTURE = "data:image/"
+# The time that parsing takes grows with the square of the depth: 50,000 tags took six minutes.
+MAX_DEPTH = 200
+TAG = re.compile("<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+# Either these hold nothing, or the next one of them ends the one before.
+NEVER_DEEP = frozenset("br col dd dt hr img input li link meta p td th tr wbr".split())
+
+# Browsers take these out of an address before they read it.
+SKIPPED_IN_ADDRESSES = re.compile(r"[\x00-\x20\x7f-\xa0\s]+")
+
+
+def clean_markup(text):
+    """Keep the harmless part of HTML, read as browsers read it; every tag is closed.
+
+    Parameters
+    ----------
+    text : str
+        HTML; it need not be well-formed.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> clean_markup('<meta http-equiv="refresh" content="0"><b onclick="x()">9 of 10')
+    '<b>9 of 10</b>'
+    """
+    if _depth(text) > MAX_DEPTH:
+        # Nobody writes so many tags within each other: shown as it was written.
+        return f"<pre>{html.escape(text)}</pre>"
+    # Made anew each time, since it keeps what it is reading.
+    cleaner = Cleaner(
+        tags=TAGS | DROPPED_TAGS,
+        attributes=_is_allowed,
+        protocols=[*PROTOCOLS, "data"],
+        strip=True,
+        filters=[_Dropping],
+        css_sanitizer=CSSSanitizer(allowed_css_properties=STYLES, allowed_svg_properties=[]),
+    )
+    return cleaner.clean(text)
+
+
+def _depth(text):
+    """Count how many tags lie within each other, at most."""
+    deepest = 0
+    depth = 0
+    for slash, name in TAG.findall(text):
+        if name.lower() in NEVER_DEEP:
+            continue
+        if slash:
+            # One too many ends nothing.
+            depth = max(0, depth - 1)
+        else:
+            depth += 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+class _Dropping(Filter):
+    """Leaves out the elements of `DROPPED_TAGS` with all that they hold."""
+
+    def __iter__(self):
+        depth = 0
+        for token in super().__iter__():
+            is_dropped = token.get("name") in DROPPED_TAGS
+            if is_dropped and token["type"] == "StartTag":
+                depth += 1
+            elif is_dropped and token["type"] == "EndTag":
+                depth -= 1
+            elif not is_dropped and depth == 0:
+                yield token
+
+
+def _is_allowed(tag, name, value):
+    """Say whether a tag may keep an attribute."""
+    if tag == "img" and name == "src":
+        return _plain_address(value).startswith(PICTURE)
+    if tag == "a" and name == "href":
+        return _leads_by_click(value)
+    return name in COMMON_ATTRIBUTES or name in ATTRIBUTES.get(tag, [])
+
+
+def _leads_by_click(address):
+    """Say whether a link leads to a place or to a page beside this one; it may run nothing."""
+    before_path = re.split("[/?#]", _plain_address(address))[0]
+    protocol, colon, _ = before_path.partition(":")
+    return colon == "" or protocol in PROTOCOLS
+
+
+def _plain_address(address):
+    """Return an address as a browser reads it, without character references."""
+    return SKIPPED_IN_ADDRESSES.sub("", html.unescape(address)).lower()

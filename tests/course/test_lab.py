@@ -1,0 +1,163 @@
+"""`make lab` closes JupyterLab's kernels to other users, and copes with homes it cannot use."""
+
+import json
+import os
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support.lab import ask, learners_lab, run_in_kernel
+
+from mnist_course import lab as lab_module
+from mnist_course.lab import PREFIX, SETTLED, main, private_folder
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no sockets of this kind")
+
+ABOUT_ITSELF = """
+import os, sys
+print(sys.executable)
+print(os.environ["JUPYTER_RUNTIME_DIR"])
+print(open(next(word for word in sys.argv if word.endswith(".json"))).read())
+"""
+LISTENING = psutil.CONN_LISTEN
+
+
+def about_itself(lab, kernel):
+    program, runtime, *connection = run_in_kernel(lab, kernel, ABOUT_ITSELF).splitlines()
+    return program, Path(runtime), json.loads("\n".join(connection))
+
+
+def start_kernel(lab):
+    return ask(lab, "api/kernels", b"{}")["id"]
+
+
+@pytest.fixture
+def other_kernel(tmp_path):
+    """Return a place for JUPYTER_PATH where another kernel has the name of ours."""
+    folder = tmp_path / "other" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["false"], "display_name": "Other", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    return str(tmp_path / "other")
+
+
+@posix
+@pytest.mark.slow
+def test_kernels_are_this_python_and_are_reached_through_a_private_folder(tmp_path, other_kernel):
+    folder = tmp_path / "ein Ördner"
+    (folder / "notebooks").mkdir(parents=True)
+    (folder / "notebooks" / "01.ipynb").write_text("{}")
+    (folder / "notebooks" / "01.ipynb").chmod(0o444)
+    with learners_lab(folder, JUPYTER_PATH=other_kernel) as lab:
+        kernels = [start_kernel(lab), start_kernel(lab)]
+        program, runtime, connection = about_itself(lab, kernels[0])
+        assert program == lab.process.cmdline()[0]
+        assert connection["transport"] == "ipc" and connection["ip"].startswith(f"{runtime}/")
+        assert stat.S_IMODE(runtime.stat().st_mode) & 0o077 == 0
+        # Of a kernel's own ports the one remains that takes in what its child processes print.
+        for process in lab.process.children():
+            ports = [port for port in process.net_connections() if port.status == LISTENING]
+            assert len(ports) == 1 and ports[0].laddr.ip == "127.0.0.1"
+        ask(lab, f"api/kernels/{kernels[0]}/restart", b"{}")
+        assert run_in_kernel(lab, kernels[0], "print(6 * 7)") == "42\n"
+        assert run_in_kernel(lab, kernels[1], "print(6 * 7)") == "42\n"
+        # Its debugger would open a port that runs anything for anybody.
+        spec = ask(lab, "api/kernelspecs")["kernelspecs"]["python3"]["spec"]
+        assert spec["metadata"]["debugger"] is False
+        assert ask(lab, "api/contents/01.ipynb?content=0")["writable"]
+        # A terminal that is closed.
+        lab.process.send_signal(signal.SIGHUP)
+        assert lab.process.wait(30) == 0
+    assert not runtime.exists()
+
+
+ENCRYPTED = """
+import sys
+from mnist_course import lab
+lab._fits_sockets = lambda folder: False
+sys.exit(lab.main())
+"""
+
+
+@pytest.mark.slow
+def test_where_sockets_are_not_to_be_had_ports_are_encrypted(tmp_path, monkeypatch):
+    monkeypatch.setattr("support.lab.COMMAND", [sys.executable, "-c", ENCRYPTED])
+    with learners_lab(tmp_path, HOME="/nonexistent") as lab:
+        _, runtime, connection = about_itself(lab, start_kernel(lab))
+        assert connection["transport"] == "tcp" and connection["curve_publickey"]
+        said = [line for line in lab.log.read_text().splitlines() if line.startswith("make lab:")]
+        assert len(said) == 2
+        assert "no home folder here ('/nonexistent')" in said[0] and "encrypted" in said[1]
+        lab.process.kill()
+        lab.process.wait()
+    # The next start removes what that one left; it may still be starting for a minute.
+    assert runtime.exists()
+    with private_folder():
+        assert runtime.exists()
+    long_ago = time.time() - 2 * SETTLED
+    os.utime(runtime, (long_ago, long_ago))
+    with private_folder():
+        assert not runtime.exists()
+
+
+# --- a folder of one's own ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(lab_module, "SHORT_FOLDER", str(tmp_path))
+    return tmp_path
+
+
+@posix
+def test_only_what_is_left_of_ours_is_removed(temporary):
+    with private_folder() as in_use:
+        left = temporary / f"{PREFIX}left"
+        kept = temporary / f"{PREFIX}not-a-lab"
+        for folder in (left, kept):
+            folder.mkdir()
+        (left / "lock").touch()
+        (temporary / f"{PREFIX}link").symlink_to(temporary)
+        long_ago = time.time() - 2 * SETTLED
+        for folder in (in_use, left, kept):
+            os.utime(folder, (long_ago, long_ago))
+        with private_folder() as another:
+            assert stat.S_IMODE(another.stat().st_mode) == 0o700
+            assert in_use.exists() and kept.exists() and not left.exists()
+    assert sorted(path.name for path in temporary.iterdir()) == sorted(
+        [f"{PREFIX}link", f"{PREFIX}not-a-lab"]
+    )
+
+
+@posix
+def test_a_temporary_folder_with_a_long_path_gives_way_to_a_short_one(tmp_path, monkeypatch):
+    long = tmp_path / ("l" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with private_folder() as folder:
+        assert folder.parent == Path(lab_module.SHORT_FOLDER)
+        assert not list(long.iterdir())
+
+
+def test_settings_are_kept_elsewhere_where_the_home_does_not_take_them(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("os.environ", {"HOME": str(tmp_path)})
+    (tmp_path / ".jupyter").write_text("a file, not a folder")
+    lab_module._replace_unwritable_folders(tmp_path / "private")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path}/.jupyter cannot be written" in line
+    assert set(os.environ) == {"HOME", "JUPYTER_CONFIG_DIR"}
+
+
+def test_where_nothing_can_be_written_it_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("work").write_text("a file, not a folder")
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("make lab: work cannot be written (File exists): ")
