@@ -292,7 +292,10 @@ def check_keras():
 
 def print_training_speed():
     """Print, as JSON, which Keras this is and then how fast it trains notebook 01's network."""
-    import keras
+    from mnist_helpers.keras_settings import keras_defaults
+
+    with keras_defaults():
+        import keras
 
     backend = keras.config.backend()
     backend_version = sys.modules[backend].__version__

@@ -33,7 +33,6 @@ def command(options):
     ValueError
         If more than `MOST_EXPLAINED` pictures are to be explained.
     """
-    from mnist_helpers import silence_stderr
     from mnist_helpers.reading import read_inputs
 
     n_pictures = len(options.pictures)
@@ -42,9 +41,7 @@ def command(options):
             f"--explain draws at most {MOST_EXPLAINED} pictures; received {n_pictures}"
         )
     inputs, steps, faults = _prepare(options.pictures, keep_steps=bool(options.explain))
-    # TensorFlow writes several lines to stderr when it is first imported.
-    with silence_stderr():
-        answers = read_inputs(list(inputs.values()))
+    answers = read_inputs(list(inputs.values()))
     predictions = dict(zip(inputs, answers, strict=True))
     if options.json:
         _print_json(options.pictures, predictions, faults)

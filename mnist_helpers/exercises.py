@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 import yaml
 
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.tables import load_table
 
 # What tells one of notebook 03's ten designs from another, in the table "architectures".
@@ -422,7 +423,8 @@ def check_output_layer(model):
     images = brightness * np.random.default_rng(0).random((20, 28, 28, 1), dtype="float32")
     tensor = _call(model, images)
     # Keras takes seconds to import; whoever hands over a model has imported it.
-    import keras
+    with keras_defaults():
+        import keras
 
     tolerance = 1e-3
     received = _array(keras.ops.convert_to_numpy(tensor))

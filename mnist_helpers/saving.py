@@ -8,6 +8,8 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnist_helpers.keras_settings import keras_defaults
+
 # Bounds on what the parts of a model file may claim, so that a small file cannot fill the memory.
 # The tutorial's networks take at most 15 kB of JSON, 7 levels deep, and 3 MB in all (measured).
 _MAX_JSON_BYTES = 10_000_000
@@ -128,7 +130,8 @@ def load_model(path):
     path = Path(path)
     _check_format(path)
     _check_bounds(path)
-    import keras
+    with keras_defaults():
+        import keras
 
     try:
         # Keras' safe mode refuses lambdas, pickles and SavedModels, and imports no other package.
