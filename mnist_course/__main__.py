@@ -30,7 +30,7 @@ if __name__ == "__main__":
 import argparse  # noqa: E402
 import warnings  # noqa: E402
 
-from mnist_course.terminal import guard_output, printable, shorten  # noqa: E402
+from mnist_course.terminal import HOME_ADVICE, guard_output, has_home, printable, shorten  # noqa: E402
 
 _REFUSED = 2
 # What a shell reports for a program that Ctrl-C ended.
@@ -73,6 +73,9 @@ def main(arguments=None):
 def _run_command(arguments):
     options = _build_parser().parse_args(arguments)
     warnings.showwarning = _print_warning
+    if options.name in _WITH_KERNELS and not has_home():
+        _print_message(HOME_ADVICE)
+        return _REFUSED
     try:
         status = options.command(options)
         if status == 1 and options.name in _WITH_KERNELS:
@@ -99,12 +102,17 @@ def _run_command(arguments):
             return _REFUSED
         if sys.flags.dev_mode:
             raise
+        name = type(error).__name__
         _print_message(
-            f"{type(error).__name__}: {' '.join(str(error).split())}; this is a fault of the "
-            "course, please report it; python -X dev -m mnist_course … shows where it is"
+            f"{name}: {_one_line(error)} (this is a fault of the course: please report it, with "
+            "what the same command prints after python -X dev -m mnist_course)"
         )
         _name_hiding_files()
         return _REFUSED
+
+
+def _one_line(error):
+    return " ".join(str(error).split()) or "it says nothing more"
 
 
 def _is_meant_for_the_user(error):

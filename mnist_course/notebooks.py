@@ -1,5 +1,6 @@
 """Notebooks as files: find and read them, name their cells, and read the outcome of a run."""
 
+import os
 import re
 import sys
 import tempfile
@@ -180,7 +181,7 @@ def hide_paths(value, folder="."):
     names = {
         tempfile.gettempdir(): "tmp",
         sys.prefix: "environment",
-        str(Path.home()): "~",
+        os.path.expanduser("~"): "~",
         str(Path.cwd()): ".",
         str(Path(folder).resolve()): ".",
     }

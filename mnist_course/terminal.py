@@ -17,6 +17,8 @@ CANNOT_WRITE = 2
 
 LONGEST_MESSAGE = 2000
 
+HOME_ADVICE = "this user has no home folder: set the variable HOME to a folder that you can write"
+
 # Unicode's categories of what a terminal obeys or cannot be sent: controls, halves of characters,
 # and ends of lines and of paragraphs.
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
@@ -78,6 +80,17 @@ def shorten(text, longest=LONGEST_MESSAGE):
         return text
     half = longest // 2
     return f"{text[:half]} … {text[-half:]}"
+
+
+def has_home():
+    """Tell whether this user has a home folder, without which Jupyter does not start.
+
+    Returns
+    -------
+    bool
+    """
+    # Where neither a variable nor the list of users names one, "~" stays what it is.
+    return os.path.isabs(os.path.expanduser("~"))
 
 
 @contextlib.contextmanager

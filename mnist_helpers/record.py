@@ -48,6 +48,8 @@ _SETTINGS_TYPES = {
     "max_epochs": _LIMIT,
     "max_steps_per_epoch": _LIMIT,
 }
+# As many keys are named in a complaint.
+_MOST_KEYS = 12
 _USUAL_SETTINGS = DEFAULTS | {"dtype_policy": DEFAULT_POLICY}
 _METRIC = (int, float, type(None))
 _SECONDS = (int, float)
@@ -298,7 +300,7 @@ def _check_part(name, part, types):
         received = type(part).__name__
         raise ValueError(f"{name} must have the keys {expected_keys}; received {received}")
     if set(part) != set(types):
-        received = ", ".join(str(key) for key in part)
+        received = _names_of_keys(part)
         raise ValueError(f"{name} must have the keys {expected_keys}; received {received}")
     for key, expected_types in types.items():
         value = part[key]
@@ -306,6 +308,14 @@ def _check_part(name, part, types):
         if not isinstance(value, expected_types) or isinstance(value, bool):
             received = reprlib.repr(value)
             raise ValueError(f"{name}[{reprlib.repr(key)}] has the wrong type: received {received}")
+
+
+def _names_of_keys(part):
+    """Write out the keys of a part, as far as a line has room, without what breaks the line."""
+    names = [reprlib.repr(str(key))[1:-1] for key in part]
+    if len(names) > _MOST_KEYS:
+        names[_MOST_KEYS:] = ["…"]
+    return ", ".join(names)
 
 
 def _check_size(name, value):
