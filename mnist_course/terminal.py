@@ -106,26 +106,27 @@ def guard_output():
     _open_closed_descriptors()
     stdout = sys.stdout
     stderr = sys.stderr
-    sys.stdout = _Output(stdout)
-    sys.stderr = _Messages(stderr)
-    try:
-        yield
-    finally:
-        # What is still in the buffer may be the first that cannot be written.
+    # A program whose standard output was closed before it began has None there.
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout = _Output(stdout or nowhere)
+        sys.stderr = _Messages(stderr or nowhere)
         try:
-            sys.stderr.flush()
-            sys.stdout.flush()
+            yield
         finally:
-            sys.stdout = stdout
-            sys.stderr = stderr
+            # What is still in the buffer may be the first that cannot be written.
+            try:
+                sys.stderr.flush()
+                sys.stdout.flush()
+            finally:
+                sys.stdout = stdout
+                sys.stderr = stderr
 
 
 class _Stream:
     """A text stream that shows what it cannot print."""
 
     def __init__(self, stream):
-        # A program whose standard output was closed before it began has None there.
-        self._stream = stream or open(os.devnull, "w", encoding="utf-8")
+        self._stream = stream
 
     def __getattr__(self, name):
         return getattr(self._stream, name)
