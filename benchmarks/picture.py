@@ -61,6 +61,6 @@ def draw_reading():
 
 
 if __name__ == "__main__":
-    plt.style.use("mnist_helpers.style")
+    plotting.use_style()
     draw_network()
     draw_reading()

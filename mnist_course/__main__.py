@@ -2,14 +2,41 @@
 
 # This module imports nothing but the standard library before a command starts. So `--help` works
 # where nothing else is installed, and the doctor can say there what is missing.
-import argparse
-import contextlib
+import os
 import sys
-import warnings
 
-from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals
+# Its place in the path of modules is settled before that changes.
+import mnist_helpers  # noqa: F401
+
+
+def _put_working_folder_last():
+    """Let no file of the working folder hide a module: a learner's own random.py may lie there.
+
+    ``python -m`` puts that folder first. It stays the last, in which the course itself is found
+    where it is not installed.
+    """
+    try:
+        is_first = os.path.samefile(sys.path[0] or ".", os.getcwd())
+    except OSError:
+        # A working folder that has been deleted hides nothing.
+        return
+    if is_first:
+        sys.path.append(sys.path.pop(0))
+
+
+if __name__ == "__main__":
+    _put_working_folder_last()
+
+import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import warnings  # noqa: E402
+
+from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals  # noqa: E402
+from mnist_course.terminal import HOME_ADVICE, guard_output, has_home, printable, shorten  # noqa: E402
 
 _REFUSED = 2
+# Commands whose kernels import what lies in the folder where they start.
+_WITH_KERNELS = ("run", "sweep")
 
 
 def main(arguments=None):
@@ -23,23 +50,46 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 when all went well; 1 when a notebook failed or the doctor found something to mend; 2
-        when the command could not do what was asked; 130 when it was interrupted; 128 and the
-        signal's number when a signal stopped it.
+        The exit status:
+
+        ====  ===================================================================================
+        0     all went well
+        1     a notebook, a run or a picture failed, or the doctor found something to mend
+        2     the command could not do what was asked, or its output could not be written
+        130   it was interrupted
+        141   whoever read its output, such as ``head``, has stopped reading
+        129   the terminal was closed (SIGHUP)
+        143   it was told to end (SIGTERM)
+        ====  ===================================================================================
+
+    Raises
+    ------
+    SystemExit
+        With 0 after ``--help``, 2 when the arguments cannot be understood, and 2 or 141 when the
+        output cannot be written.
     """
+    with guard_output():
+        return _run_command(arguments)
+
+
+def _run_command(arguments):
     options = _build_parser().parse_args(arguments)
     warnings.showwarning = _print_warning
+    if options.name in _WITH_KERNELS and not has_home():
+        _print_message(HOME_ADVICE)
+        return _REFUSED
     try:
         with stop_on_signals():
-            return options.command(options)
+            status = options.command(options)
+        if status == 1 and options.name in _WITH_KERNELS:
+            _name_hiding_files()
+        return status
     except ModuleNotFoundError as error:
         _print_message(
             f"{error.name} is missing: install the course with all it needs, "
             "in its folder: pip install -e '.[course]'"
         )
-        return _REFUSED
-    except (ValueError, OSError, RuntimeError) as error:
-        _print_message(error)
+        _name_hiding_files()
         return _REFUSED
     except Stopped as stopped:
         # After a hang-up there is nobody left to tell.
@@ -52,10 +102,46 @@ def main(arguments=None):
         print(file=sys.stderr)
         _print_message("interrupted; what was finished is kept")
         return INTERRUPTED
+    except MemoryError:
+        _print_message("there is not enough memory: close other programs and notebooks")
+        return _REFUSED
+    except Exception as error:
+        if _is_meant_for_the_user(error):
+            _print_message(str(error) or type(error).__name__)
+            return _REFUSED
+        if sys.flags.dev_mode:
+            raise
+        name = type(error).__name__
+        _print_message(
+            f"{name}: {_one_line(error)} (this is a fault of the course: please report it, with "
+            "what the same command prints after python -X dev -m mnist_course)"
+        )
+        _name_hiding_files()
+        return _REFUSED
+
+
+def _one_line(error):
+    return " ".join(str(error).split()) or "it says nothing more"
+
+
+def _is_meant_for_the_user(error):
+    """Tell whether an error says what was wrong with what the command was given."""
+    # Python's own RuntimeErrors say nothing of the kind.
+    is_mistake = isinstance(error, (RecursionError, NotImplementedError))
+    return isinstance(error, (ValueError, OSError, RuntimeError)) and not is_mistake
+
+
+def _name_hiding_files():
+    """Name the files in the working folder that are imported instead of what a notebook needs."""
+    from mnist_course.hiding import find_hiding_files
+
+    for hiding in find_hiding_files([os.getcwd()]):
+        _print_message(hiding)
 
 
 def _print_message(message):
-    print(f"mnist-course: {message}", file=sys.stderr)
+    text = printable(shorten(str(message)), keep="\n")
+    print(f"mnist-course: {text}", file=sys.stderr)
 
 
 def _print_warning(message, category, filename, lineno, file=None, line=None):
@@ -63,8 +149,15 @@ def _print_warning(message, category, filename, lineno, file=None, line=None):
     _print_message(message)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers with a line, whatever it was given."""
+
+    def error(self, message):
+        super().error(printable(shorten(message)))
+
+
 def _build_parser():
-    parser = argparse.ArgumentParser(prog="mnist-course", description=__doc__)
+    parser = _Parser(prog="mnist-course", description=__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_sweep(commands)
@@ -79,7 +172,7 @@ def _build_parser():
 def _add_command(commands, name, about, command):
     """Add a subcommand whose summary and description are the same; return its parser."""
     parser = commands.add_parser(name, help=about, description=about)
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, name=name)
     return parser
 
 

@@ -9,11 +9,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from mnist_course.hiding import find_hiding_files
+from mnist_course.terminal import HOME_ADVICE, has_home, printable, shorten
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = "mnist-helpers"
@@ -88,7 +92,10 @@ def check_environment(data=""):
     python_check = _report("Python", check_python)
     kernel_check = _report("Kernel", check_kernel)
     packages_check = _report("Packages", check_packages)
+    names_check = _report("Names", check_names)
+    folders_check = _report("Folders", check_folders)
     keras_check = _report("Keras", check_keras)
+    figures_check = _report("Figures", check_figures)
     dataset_check = _report("Digits", check_dataset, data)
     dataset_name = dataset_check.dataset_name
     room_check = _report("Room", check_room, dataset_name)
@@ -103,7 +110,10 @@ def check_environment(data=""):
         python_check,
         kernel_check,
         packages_check,
+        names_check,
+        folders_check,
         keras_check,
+        figures_check,
         dataset_check,
         room_check,
         time_check,
@@ -122,8 +132,9 @@ def _report(subject, check, *arguments):
     except Exception as error:
         # On a broken computer anything may be raised; the other checks go on.
         reason = f"{type(error).__name__}: {_one_line(error)}"
-        result = CheckResult("MEND", f"this could not be checked ({reason}): {_install_command()}")
-    print(f"{result.status:<5} {subject}: {result.text}", flush=True)
+        result = CheckResult("MEND", f"this could not be checked ({reason}): {_advice()}")
+    text = printable(shorten(result.text))
+    print(f"{result.status:<5} {subject}: {text}", flush=True)
     return result
 
 
@@ -196,7 +207,8 @@ def _python3_kernel():
     program = manager.format_kernel_cmd()[0]
     environment = ""
     if shutil.which(program):
-        environment = _run_python("import sys; print(sys.prefix)", program).stdout.strip()
+        # -I: of the program alone, with nothing from the working folder.
+        environment = _run([program, "-I", "-c", "import sys; print(sys.prefix)"]).stdout.strip()
     return program, environment, manager.kernel_spec.resource_dir
 
 
@@ -271,6 +283,13 @@ def check_keras():
         With ``updates_per_second`` and ``last_words``. When Keras can be imported and does not
         train, the status is OK; then `check_time` gives the reason.
     """
+    from mnist_helpers.keras_settings import KerasSettingsError, check_settings, read_settings
+
+    try:
+        check_settings(*read_settings())
+    except KerasSettingsError as error:
+        # The message ends with what mends it.
+        return CheckResult("MEND", str(error), last_words="Keras cannot start, see above")
     # In another process, so that neither a crash nor the libraries' messages reach this one.
     run = _run_python("from mnist_course import doctor; doctor.print_training_speed()")
     measured = {}
@@ -278,21 +297,31 @@ def check_keras():
         # Libraries print lines of their own.
         if line.startswith('{"'):
             measured |= json.loads(line)
-    error_lines = run.stderr.strip().splitlines()
-    last_words = error_lines[-1] if error_lines else "no reason was given"
+    last_words = _last_words(run)
     updates_per_second = measured.get("updates_per_second")
-    if "keras" in measured:
-        return CheckResult("OK", measured["keras"], updates_per_second, last_words)
-    advice = _install_command()
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        advice = "set the variable KERAS_BACKEND to tensorflow"
-    text = f"{last_words} (status {run.returncode}): {advice}"
-    return CheckResult("MEND", text, updates_per_second, last_words)
+    if "keras" not in measured:
+        text = f"{last_words} (status {run.returncode}): {_advice()}"
+        return CheckResult("MEND", text, updates_per_second, last_words)
+    return _keras_result(measured["keras"], updates_per_second, last_words)
+
+
+def _keras_result(text, updates_per_second, last_words):
+    """Return the result for a Keras that works, with a note on settings that are not followed."""
+    from mnist_helpers.keras_settings import overridden_settings
+
+    overridden = overridden_settings()
+    if not overridden:
+        return CheckResult("OK", text, updates_per_second, last_words)
+    note = f"{text}; the course does not follow your settings: {', '.join(overridden)}"
+    return CheckResult("NOTE", note, updates_per_second, last_words)
 
 
 def print_training_speed():
     """Print, as JSON, which Keras this is and then how fast it trains notebook 01's network."""
-    import keras
+    from mnist_helpers.keras_settings import keras_defaults
+
+    with keras_defaults():
+        import keras
 
     backend = keras.config.backend()
     backend_version = sys.modules[backend].__version__
@@ -325,6 +354,110 @@ def _train_briefly():
         updates += UPDATES_PER_EPOCH
         seconds = time.perf_counter() - start
     return updates / seconds
+
+
+# --- files, folders and figures ----------------------------------------------------------------
+
+
+def check_names():
+    """Check that no file is imported instead of a module that the notebooks need.
+
+    Returns
+    -------
+    CheckResult
+    """
+    sentences = find_hiding_files(_kernel_folders())
+    if not sentences:
+        return CheckResult("OK", "no file of yours is imported instead of a module")
+    text = "; ".join(sentences[:FAULTS_TO_NAME])
+    if len(sentences) > FAULTS_TO_NAME:
+        text += f"; and {len(sentences) - FAULTS_TO_NAME} more"
+    return CheckResult("MEND", text)
+
+
+def _kernel_folders():
+    """Return the folders where kernels look for modules before they look into the environment."""
+    candidates = [Path.cwd(), PROJECT / "notebooks", PROJECT / "work"]
+    for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if entry:
+            candidates.append(Path(entry))
+    folders = []
+    for folder in candidates:
+        if folder.resolve() not in folders:
+            folders.append(folder.resolve())
+    return folders
+
+
+def check_folders():
+    """Check that files can be written where Jupyter and the notebooks write them.
+
+    Returns
+    -------
+    CheckResult
+    """
+    if not has_home():
+        return CheckResult("MEND", HOME_ADVICE)
+    home = os.path.expanduser("~")
+    try:
+        temporary = tempfile.gettempdir()
+    except OSError as error:
+        advice = "set the variable TMPDIR to a folder that you can write"
+        return CheckResult("MEND", f"no folder for temporary files ({error}): {advice}")
+    places = {"HOME": home, "TMPDIR": temporary}
+    for variable, folder in places.items():
+        fault = _writing_fault(folder)
+        if fault:
+            advice = f"set the variable {variable} to a folder that you can write"
+            return CheckResult("MEND", f"{folder} cannot be written ({fault}): {advice}")
+    fault = _writing_fault(os.curdir)
+    if fault:
+        advice = "start in another folder, or give run and sweep another with --output"
+        return CheckResult("NOTE", f"{os.getcwd()} cannot be written ({fault}): {advice}")
+    return CheckResult("OK", f"{home}, {temporary} and {os.getcwd()} can be written")
+
+
+def _writing_fault(folder):
+    """Try to write a file in a folder; return what is wrong, or ""."""
+    try:
+        # Also on a full disk, not only without permission.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def check_figures():
+    """Check that matplotlib draws, whatever its settings on this computer say.
+
+    Returns
+    -------
+    CheckResult
+    """
+    # In another process: its settings may be a file that is never read to its end.
+    run = _run_python("from mnist_course import doctor; doctor.draw_figure()")
+    if run.returncode == 0:
+        return CheckResult("OK", run.stdout.strip())
+    last_words = _last_words(run)
+    advice = _advice()
+    # What is missing or broken in the package itself is not mended in its settings.
+    if "ImportError" not in last_words and "ModuleNotFoundError" not in last_words:
+        advice = "mend or remove the file matplotlibrc; unset MATPLOTLIBRC and MPLBACKEND"
+    return CheckResult("MEND", f"{last_words} (status {run.returncode}): {advice}")
+
+
+def draw_figure():
+    """Draw a figure in the course's style, and print with which matplotlib."""
+    import matplotlib
+
+    # A screen is not needed, and may be missing.
+    matplotlib.use("agg")
+    from mnist_helpers import plotting
+
+    plotting.use_style()
+    ax = plotting.plot_probabilities([0.1] * 10)
+    plotting.png_bundle(ax.figure, "Ten bars of the same height, one for each digit.")
+    print(f"matplotlib {matplotlib.__version__} draws them in the course's own style")
 
 
 # --- the digits, and room and time for the notebooks -------------------------------------------
@@ -513,12 +646,38 @@ def _shell_command(*arguments):
     return shlex.join(words)
 
 
-def _run_python(code, program=sys.executable):
+def _advice():
+    """Return what mends a failure of libraries: a home, a file's new name, or an installation."""
+    if not has_home():
+        return HOME_ADVICE
+    sentences = find_hiding_files(_kernel_folders())
+    if sentences:
+        return sentences[0]
+    return _install_command()
+
+
+def _run_python(code):
+    """Run code of this package in a process of its own."""
+    # -P: a file of the working folder is not imported there; `check_names` looks for these.
+    # The course comes last: it is found where it is not installed, and hides nothing.
+    path = f"import sys; sys.path.append({str(PROJECT)!r}); "
+    return _run([sys.executable, "-P", "-c", path + code])
+
+
+def _run(command):
     return subprocess.run(
-        [program, "-c", code],
+        command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         errors="replace",
         timeout=SECONDS_TO_WAIT,
     )
+
+
+def _last_words(run):
+    """Return the last line of a process' errors, which says what went wrong."""
+    lines = run.stderr.strip().splitlines()
+    if not lines:
+        return "no reason was given"
+    return lines[-1]

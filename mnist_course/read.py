@@ -40,7 +40,6 @@ def command(options):
         If more than `MOST_EXPLAINED` pictures are to be explained, or if the figure cannot be
         drawn where it is wanted.
     """
-    from mnist_helpers import silence_stderr
     from mnist_helpers.reading import read_inputs
 
     is_explained = options.explain is not None
@@ -48,9 +47,7 @@ def command(options):
         # Before the work, not after it.
         _check_explanation(options.pictures, options.explain)
     inputs, steps, faults = _prepare(options.pictures, keep_steps=is_explained)
-    # TensorFlow writes several lines to stderr when it is first imported.
-    with silence_stderr():
-        answers = read_inputs(list(inputs.values()))
+    answers = read_inputs(list(inputs.values()))
     predictions = dict(zip(inputs, answers, strict=True))
     if options.json:
         _print_json(options.pictures, predictions, faults)

@@ -1,14 +1,71 @@
-"""Text that a terminal can show."""
+"""What the commands print: text from outside is shown, and never obeyed by the terminal.
 
+A file's name or an error's text may hold codes that color, erase or forge lines of a terminal,
+or characters that standard output cannot encode; and who reads the output may stop reading.
+"""
+
+# Only the standard library: the doctor prints where nothing else is installed.
+import contextlib
+import errno
+import os
 import sys
+import unicodedata
+
+# What a shell reports for a program that a closed pipe ended: 128 + SIGPIPE.
+CLOSED_PIPE = 141
+CANNOT_WRITE = 2
+
+LONGEST_MESSAGE = 2000
+
+HOME_ADVICE = "this user has no home folder: set the variable HOME to a folder that you can write"
+
+# Unicode's categories of what a terminal obeys or cannot be sent: controls, halves of characters,
+# and ends of lines and of paragraphs.
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+# These turn text around, so that what is read is not what is there; or they are not seen at all.
+# Those that scripts need, as between two letters of Persian, are not among them.
+DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+UNSEEN = "\u00ad\u200b\u2060\ufeff"
+# Bytes of a file's name that are no text: Python has U+DC80 to U+DCFF for them.
+FIRST_BYTE_CODE = 0xDC00
+
+# A stream may go on to the next line, and a progress bar back to the start of its own.
+LAYOUT = "\n\r\t"
 
 
-def printable(text):
-    r"""Show control characters, and what the terminal cannot show, as escapes.
+def printable(text, *, keep=""):
+    r"""Show characters that a terminal would obey, or could not show, as escapes.
 
     Parameters
     ----------
     text : str
+        A name or an error's text, from anywhere; in any script.
+    keep : str
+        Control characters that stay as they are.
+
+    Returns
+    -------
+    str
+        One line, unless `keep` has characters that end one.
+
+    Examples
+    --------
+    >>> print(printable("\x1b[31m七.png\n"))
+    \x1b[31m七.png\n
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(character, keep) for character in text)
+
+
+def shorten(text, longest=LONGEST_MESSAGE):
+    """Leave out the middle of a text that would fill screens.
+
+    Parameters
+    ----------
+    text : str
+    longest : int
+        Characters.
 
     Returns
     -------
@@ -16,14 +73,133 @@ def printable(text):
 
     Examples
     --------
-    >>> printable("seven\x1b[31m.png")
-    'seven\\x1b[31m.png'
+    >>> shorten("abcdefghij", longest=4)
+    'ab … ij'
     """
-    shown = []
-    for character in text:
-        if character.isprintable():
-            shown.append(character)
-        else:
-            shown.append(ascii(character)[1:-1])
-    encoding = sys.stdout.encoding or "utf-8"
-    return "".join(shown).encode(encoding, "backslashreplace").decode(encoding)
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
+def has_home():
+    """Tell whether this user has a home folder, without which Jupyter does not start.
+
+    Returns
+    -------
+    bool
+    """
+    # Where neither a variable nor the list of users names one, "~" stays what it is.
+    return os.path.isabs(os.path.expanduser("~"))
+
+
+@contextlib.contextmanager
+def guard_output():
+    """Let `print` write only what a terminal shows, and end quietly when nobody reads any more.
+
+    Raises
+    ------
+    SystemExit
+        With `CLOSED_PIPE`, when a program like ``head`` has closed the pipe; with `CANNOT_WRITE`,
+        after a line on standard error, when the output cannot be written, as on a full disk.
+    """
+    _open_closed_descriptors()
+    stdout = sys.stdout
+    stderr = sys.stderr
+    # A program whose standard output was closed before it began has None there.
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout = _Output(stdout or nowhere)
+        sys.stderr = _Messages(stderr or nowhere)
+        try:
+            yield
+        finally:
+            # What is still in the buffer may be the first that cannot be written.
+            try:
+                sys.stderr.flush()
+                sys.stdout.flush()
+            finally:
+                sys.stdout = stdout
+                sys.stderr = stderr
+
+
+class _Stream:
+    """A text stream that shows what it cannot print."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text):
+        shown = printable(text, keep=LAYOUT)
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            encoded = shown.encode(encoding, "backslashreplace")
+            self._stream.write(encoded.decode(encoding))
+        except OSError as error:
+            self._give_up(error)
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error):
+        # Python flushes what is left when it ends; where that goes must not fail, too.
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+class _Output(_Stream):
+    """Standard output: without it there is nothing left to do."""
+
+    def _give_up(self, error):
+        super()._give_up(error)
+        if isinstance(error, BrokenPipeError) or _is_closed_pipe_of_windows(error):
+            raise SystemExit(CLOSED_PIPE)
+        reason = error.strerror or error
+        print(f"mnist-course: the output cannot be written: {reason}", file=sys.stderr)
+        raise SystemExit(CANNOT_WRITE)
+
+
+class _Messages(_Stream):
+    """Standard error: when nobody reads the messages, the work goes on."""
+
+
+def _escape(character, keep):
+    if character in keep:
+        return character
+    code = ord(character)
+    if FIRST_BYTE_CODE + 0x80 <= code <= FIRST_BYTE_CODE + 0xFF:
+        return f"\\x{code - FIRST_BYTE_CODE:02x}"
+    is_hidden = character in DIRECTIONS or character in UNSEEN
+    if is_hidden or unicodedata.category(character) in UNPRINTABLE:
+        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return character
+
+
+def _is_closed_pipe_of_windows(error):
+    # Windows has no number of its own for it.
+    return os.name == "nt" and error.errno == errno.EINVAL
+
+
+def _open_closed_descriptors():
+    """Let standard streams that are closed lead nowhere.
+
+    Otherwise the next file that is opened would get their number, and what a kernel prints.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The system gives the lowest free number.
+            os.open(os.devnull, os.O_RDWR)

@@ -1,8 +1,12 @@
 """Varied digits: a layer that changes every image a little while a network trains."""
 
-import keras
 import numpy as np
-from keras import ops
+
+from mnist_helpers.keras_settings import keras_defaults
+
+with keras_defaults():
+    import keras
+    from keras import ops
 
 from mnist_helpers.preprocessing import check_number
 

@@ -3,6 +3,8 @@
 import contextlib
 import re
 
+from mnist_helpers.keras_settings import keras_defaults
+
 # What a terminal is sent to change colors or weights of type.
 _TERMINAL_CODE = r"\x1b\[[0-9;]*m"
 
@@ -68,7 +70,8 @@ def _names(error_type):
 
 
 def _on_tensorflow():
-    import keras
+    with keras_defaults():
+        import keras
 
     return keras.config.backend() == "tensorflow"
 

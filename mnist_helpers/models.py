@@ -10,6 +10,8 @@ from importlib import resources
 
 import numpy as np
 
+from mnist_helpers.keras_settings import keras_defaults
+
 IMAGE_SIDE = 28
 N_PIXELS = IMAGE_SIDE**2
 N_DIGITS = 10
@@ -48,7 +50,8 @@ def build_mlp(hidden_units=(512, 512), dropout=0.2):
     >>> build_mlp(hidden_units=[32]).count_params()
     25450
     """
-    import keras
+    with keras_defaults():
+        import keras
 
     _check_sizes("hidden_units", hidden_units)
     _check_dropout(dropout)
@@ -96,7 +99,8 @@ def build_cnn(
     >>> build_cnn(dense_units=[128]).count_params()
     54263
     """
-    import keras
+    with keras_defaults():
+        import keras
 
     _check_sizes("conv_filters", conv_filters)
     _check_sizes("kernel_sizes", kernel_sizes)
@@ -138,7 +142,8 @@ def build_reader():
     >>> build_reader().output_shape
     (None, 11)
     """
-    import keras
+    with keras_defaults():
+        import keras
 
     # A list, not `model.add`, which builds the model anew each time: a third of the time.
     layers = [keras.Input(shape=(IMAGE_SIDE, IMAGE_SIDE, 1), name="image")]

@@ -4,11 +4,17 @@ Every ``plot_`` function returns the Axes it drew on. `show` displays their figu
 with a text for readers who cannot see it.
 """
 
+import contextlib
 import io
 import math
+from pathlib import Path
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.backends import backend_registry
+
+from mnist_helpers import in_notebook
 
 IMAGE_SIDE = 28
 N_DIGITS = 10
@@ -41,6 +47,45 @@ MOST_UNITS = 10
 HIGHEST_UNIT = 0.9
 # Names of networks that are written in capitals in the title.
 ACRONYMS = ("mlp", "cnn")
+
+
+# The course's own look. Not by its name, which a style sheet of the user might have.
+STYLE_SHEET = Path(__file__).with_name("style.mplstyle")
+# It changes what differs from matplotlib's own defaults: a user's matplotlibrc may say anything.
+STYLES = ("default", STYLE_SHEET)
+# What Jupyter draws with; it needs no screen.
+INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
+
+
+def use_style():
+    """Let every figure from here on look as the course's do, whatever this user's settings say.
+
+    A file ``matplotlibrc`` changes nothing any more: neither colors nor sizes, nor that text is
+    handed to LaTeX. Nor is a window opened, where another back end than Jupyter's is set.
+
+    Examples
+    --------
+    >>> use_style()
+    >>> plt.rcParams["image.cmap"]
+    'gray'
+    """
+    if in_notebook():
+        # Loading a back end may change settings, so it comes before the style.
+        plt.switch_backend(_jupyter_backend())
+    plt.style.use(STYLES)
+
+
+@contextlib.contextmanager
+def course_style():
+    """Draw in this block as `use_style` lets everything be drawn.
+
+    Examples
+    --------
+    >>> with course_style():
+    ...     ax = plot_class_counts(np.array([1, 1, 3]))
+    """
+    with plt.style.context(STYLES):
+        yield
 
 
 def show(axes, alt):
@@ -483,6 +528,15 @@ def plot_probabilities(probabilities, label=None, ax=None):
     # Room above a bar of height 1 for its number.
     ax.set(xlabel="digit", ylabel="probability", xticks=digits, ylim=(0, 1.08))
     return ax
+
+
+def _jupyter_backend():
+    """Return the back end that draws under the cells: Jupyter's, or one that fits into it."""
+    backend = matplotlib.get_backend(auto_select=False)
+    # matplotlib's own ones open windows or write files; those of Jupyter come from elsewhere.
+    if backend is None or backend.lower() in backend_registry.list_builtin():
+        return INLINE_BACKEND
+    return backend
 
 
 # --- parts of the figures ----------------------------------------------------------------------

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from mnist_helpers.keras_settings import keras_defaults
+
 N_CLASSES = 10
 
 _MAX_GRAY = 255
@@ -211,7 +213,8 @@ def one_hot(labels):
     >>> one_hot([2])
     array([[0., 0., 1., 0., 0., 0., 0., 0., 0., 0.]])
     """
-    import keras
+    with keras_defaults():
+        import keras
 
     labels = as_array("labels", labels)
     is_integer = labels.dtype.kind in "iu"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mnist_helpers.drawing import NoInkError, prepare_drawing
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.models import load_pretrained
 from mnist_helpers.preprocessing import to_images
 
@@ -140,7 +141,8 @@ def read_inputs(inputs):
     >>> print(prediction.digit)
     None
     """
-    import keras
+    with keras_defaults():
+        import keras
 
     if len(inputs) == 0:
         return []

@@ -1,17 +1,22 @@
 """What a notebook's last cell records of its run, and how to find it again."""
 
+import contextlib
 import html
 import json
 import math
 import platform
+import reprlib
 import sys
 from importlib.metadata import version
 
 import mnist_helpers
+from mnist_helpers.keras_settings import DEFAULT_POLICY, DEFAULTS, current_settings
 
 MIME_TYPE = "application/vnd.mnist-helpers.record+json"
 
-_SCHEMA = 1
+_SCHEMA = 2
+# Records of this schema have no settings; what they say else holds still.
+_SCHEMA_WITHOUT_SETTINGS = 1
 # The parts of a record, and the types of their values.
 _RECORD_TYPES = {
     "schema": int,
@@ -21,6 +26,7 @@ _RECORD_TYPES = {
     "metrics": dict,
     "seconds": dict,
     "versions": dict,
+    "settings": dict,
 }
 _DATASET_TYPES = {"name": str, "train": int, "test": int, "sha256": str, "text": str}
 # A notebook that does not use Keras has no version of it to record.
@@ -33,6 +39,18 @@ _VERSION_TYPES = {
     "numpy": _VERSION,
     "mnist_helpers": _VERSION,
 }
+_LIMIT = (int, type(None))
+_SETTINGS_TYPES = {
+    "floatx": str,
+    "dtype_policy": str,
+    "epsilon": (int, float),
+    "image_data_format": str,
+    "max_epochs": _LIMIT,
+    "max_steps_per_epoch": _LIMIT,
+}
+# As many keys are named in a complaint.
+_MOST_KEYS = 12
+_USUAL_SETTINGS = DEFAULTS | {"dtype_policy": DEFAULT_POLICY}
 _METRIC = (int, float, type(None))
 _SECONDS = (int, float)
 
@@ -89,6 +107,7 @@ def record_run(notebook, *, parameters, digits, metrics, seconds):
         "metrics": _finite_or_none(metrics),
         "seconds": seconds,
         "versions": library_versions(),
+        "settings": current_settings(),
     }
     # There and back, so that what is checked and shown is what a file will hold.
     record = json.loads(json.dumps(record, default=_to_plain))
@@ -120,17 +139,26 @@ def validate_record(record):
     Traceback (most recent call last):
     ValueError: record must have the keys schema, notebook, parameters, ...; received schema
     """
-    _check_part("record", record, _RECORD_TYPES)
+    types = dict(_RECORD_TYPES)
+    if isinstance(record, dict) and record.get("schema") == _SCHEMA_WITHOUT_SETTINGS:
+        del types["settings"]
+    _check_part("record", record, types)
     schema = record["schema"]
-    if schema != _SCHEMA:
+    if schema not in (_SCHEMA_WITHOUT_SETTINGS, _SCHEMA):
         raise ValueError(f"schema {_SCHEMA} can be read; this record has schema {schema}")
     _check_part("digits", record["digits"], _DATASET_TYPES)
     _check_part("versions", record["versions"], _VERSION_TYPES)
+    # A run that has not imported Keras has no settings.
+    if record.get("settings"):
+        _check_part("settings", record["settings"], _SETTINGS_TYPES)
     _check_part("metrics", record["metrics"], dict.fromkeys(record["metrics"], _METRIC))
     _check_part("seconds", record["seconds"], dict.fromkeys(record["seconds"], _SECONDS))
+    for name, value in [*record["metrics"].items(), *record["seconds"].items()]:
+        _check_size(name, value)
     try:
-        json.dumps(record, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        # Text that has half a character cannot be sent to a notebook or written to a file.
+        json.dumps(record, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"a record must be JSON, without NaN and infinity: {error}") from None
 
 
@@ -150,7 +178,7 @@ def read_record(notebook):
     Raises
     ------
     ValueError
-        If that record is not valid.
+        If that record is not valid, or the file is no notebook.
 
     Examples
     --------
@@ -159,9 +187,7 @@ def read_record(notebook):
     True
     """
     if not hasattr(notebook, "cells"):
-        import nbformat
-
-        notebook = nbformat.read(notebook, as_version=4)
+        notebook = _read_notebook(notebook)
     record = None
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -227,6 +253,21 @@ def library_versions():
     return versions
 
 
+def _read_notebook(path):
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except OSError:
+        raise
+    except Exception as error:
+        # nbformat raises whatever comes of taking the file for a notebook.
+        reason = f"{type(error).__name__}: {reprlib.repr(str(error))}"
+        raise ValueError(f"{path} is not a Jupyter notebook ({reason})") from None
+    return notebook
+
+
 def _without_places(parameters):
     return {name: value for name, value in parameters.items() if name not in _PLACES}
 
@@ -235,8 +276,10 @@ def _finite_or_none(metrics):
     finite = {}
     for name, value in metrics.items():
         finite[name] = value
-        if value is not None and not math.isfinite(value):
-            finite[name] = None
+        # What is no number at all is told by `validate_record`.
+        with contextlib.suppress(TypeError, OverflowError):
+            if not math.isfinite(value):
+                finite[name] = None
     return finite
 
 
@@ -245,7 +288,7 @@ def _to_plain(value):
     if not hasattr(value, "tolist"):
         raise TypeError(
             "a record holds numbers, text, True, False, None and lists of these; "
-            f"received {value!r}"
+            f"received {reprlib.repr(value)}"
         )
     return value.tolist()
 
@@ -257,13 +300,32 @@ def _check_part(name, part, types):
         received = type(part).__name__
         raise ValueError(f"{name} must have the keys {expected_keys}; received {received}")
     if set(part) != set(types):
-        received = ", ".join(str(key) for key in part)
+        received = _names_of_keys(part)
         raise ValueError(f"{name} must have the keys {expected_keys}; received {received}")
     for key, expected_types in types.items():
         value = part[key]
         # True is an int to Python, but no count and no measurement.
         if not isinstance(value, expected_types) or isinstance(value, bool):
-            raise ValueError(f"{name}[{key!r}] has the wrong type: received {value!r}")
+            received = reprlib.repr(value)
+            raise ValueError(f"{name}[{reprlib.repr(key)}] has the wrong type: received {received}")
+
+
+def _names_of_keys(part):
+    """Write out the keys of a part, as far as a line has room, without what breaks the line."""
+    names = [reprlib.repr(str(key))[1:-1] for key in part]
+    if len(names) > _MOST_KEYS:
+        names[_MOST_KEYS:] = ["…"]
+    return ", ".join(names)
+
+
+def _check_size(name, value):
+    """Check that a number can be written with decimals, as a float can."""
+    if value is None:
+        return
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{reprlib.repr(name)} must be a number that a float can hold") from None
 
 
 def _format_metric(value):
@@ -288,6 +350,12 @@ def _table_rows(record):
     rows.append(("parameters", ", ".join(parameters)))
     versions = [f"{_spaced(name)} {text}" for name, text in record["versions"].items() if text]
     rows.append(("versions", ", ".join(versions)))
+    unusual = []
+    for name, value in record.get("settings", {}).items():
+        if value != _USUAL_SETTINGS[name]:
+            unusual.append(f"{_spaced(name)} = {value}")
+    if unusual:
+        rows.append(("settings of Keras", ", ".join(unusual)))
     return rows
 
 

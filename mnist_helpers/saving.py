@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.scratch import flush_to_disk, scratch_folder
 
 # Bounds on what the parts of a model file may claim, so that a small file cannot fill the memory.
@@ -154,7 +155,8 @@ def load_model(path):
     path = Path(path)
     _check_format(path)
     config = _check_archive(path)
-    import keras
+    with keras_defaults():
+        import keras
 
     try:
         _check_weights(path)

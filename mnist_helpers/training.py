@@ -3,12 +3,15 @@
 import time
 from pathlib import Path
 
-import keras
-from keras import ops
 from matplotlib.figure import Figure
 
 from mnist_helpers import in_notebook, plotting
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.preprocessing import check_number
+
+with keras_defaults():
+    import keras
+    from keras import ops
 
 # The training digits of MNIST that are left after a tenth is held out.
 N_FIT_IMAGES = 54_000

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,10 @@ from mnist_helpers import tables
 
 DOCTOR = ["-m", "mnist_course", "doctor"]
 START = "00_start_here"
-SUBJECTS = ["Python", "Kernel", "Packages", "Keras", "Digits", "Room", "Time"]
+SUBJECTS = [
+    *["Python", "Kernel", "Packages", "Names", "Folders", "Keras", "Figures"],
+    *["Digits", "Room", "Time"],
+]
 ALL_OK = dict.fromkeys(SUBJECTS, "OK")
 HASH = f"--hash=sha256:{'0' * 64}"
 PYTHON = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -36,6 +40,7 @@ def no_settings(tmp_path, monkeypatch):
     for name in list(os.environ):
         if name.startswith(FOREIGN):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
 
@@ -91,9 +96,9 @@ def test_where_all_is_well_every_line_says_ok_and_the_status_is_0():
     # the kernel's Python, and where it belongs
     assert lines[1].count(sys.prefix) == 2
     assert lines[2].endswith("all as requirements.lock asks")
-    assert f" on tensorflow {metadata.version('tensorflow')}, device: cpu" in lines[3]
+    assert f" on tensorflow {metadata.version('tensorflow')}, device: cpu" in lines[5]
     for row in tables.load_table("notebooks"):
-        assert f" {row['notebook'][:2]} " in lines[6]
+        assert f" {row['notebook'][:2]} " in lines[9]
 
 
 @pytest.mark.slow
@@ -103,21 +108,23 @@ def test_what_is_broken_gives_a_line_each_and_status_1(tmp_path):
     broken = dict.fromkeys(["Keras", "Digits", "Time"], "MEND")
     assert status == 1
     assert statuses(lines) == ALL_OK | broken
-    assert "Unable to import backend : nonsense" in lines[3]
-    assert lines[3].endswith(": set the variable KERAS_BACKEND to tensorflow")
-    assert f"{missing}: there is no such file" in lines[4]
+    cause = "the variable KERAS_BACKEND names the back end 'nonsense', but the course runs on "
+    assert lines[5] == f"MEND  Keras: {cause}tensorflow, jax, torch: write one of these there"
+    assert f"{missing}: there is no such file" in lines[7]
 
 
 def test_a_python_in_which_nothing_is_installed_is_told_so_without_a_traceback(other):
     status, lines = run_doctor(python=other / PYTHON)
     assert status == 1
-    assert statuses(lines) == dict.fromkeys(SUBJECTS, "MEND")
+    well = {"Names": "OK", "Folders": "OK"}
+    assert statuses(lines) == dict.fromkeys(SUBJECTS, "MEND") | well
     assert "mnist-helpers is not installed" in lines[0]
     # The first where the project has its .venv, the second where it has none.
     advice = f"-m mnist_course doctor$|belongs to {re.escape(str(other))}"
     assert re.search(advice, lines[1]), lines
-    assert "No module named 'keras'" in lines[3]
-    assert "-m pip install --require-hashes" in lines[3]
+    assert "No module named 'keras'" in lines[5]
+    assert "-m pip install --require-hashes" in lines[5]
+    assert "-m pip install --require-hashes" in lines[6]
 
 
 def test_a_check_that_fails_itself_is_a_line_and_stops_no_other(monkeypatch, capsys):
@@ -127,7 +134,7 @@ def test_a_check_that_fails_itself_is_a_line_and_stops_no_other(monkeypatch, cap
     def well(*arguments):
         return doctor.CheckResult("OK", "well")
 
-    for name in ("python", "packages", "dataset", "room", "time"):
+    for name in ("python", "packages", "names", "folders", "figures", "dataset", "room", "time"):
         monkeypatch.setattr(doctor, f"check_{name}", well)
     monkeypatch.setattr(doctor, "check_keras", fail)
     monkeypatch.setattr(doctor, "check_kernel", lambda: doctor.CheckResult("NOTE", "look"))
@@ -137,8 +144,8 @@ def test_a_check_that_fails_itself_is_a_line_and_stops_no_other(monkeypatch, cap
     assert statuses(lines) == ALL_OK | {"Keras": "MEND", "Kernel": "NOTE"}
     assert lines[1] == "NOTE  Kernel: look"
     assert lines[2] == "OK    Packages: well"
-    assert lines[3].startswith("MEND  Keras: this could not be checked (RuntimeError: one two): ")
-    assert "pip install" in lines[3]
+    assert lines[5].startswith("MEND  Keras: this could not be checked (RuntimeError: one two): ")
+    assert "pip install" in lines[5]
 
 
 def test_what_one_check_measures_the_others_use(monkeypatch, capsys):
@@ -146,7 +153,7 @@ def test_what_one_check_measures_the_others_use(monkeypatch, capsys):
     dataset_check = doctor.CheckResult("OK", "", data="here", dataset_name="MNIST")
     monkeypatch.setattr(doctor, "check_keras", lambda: keras_check)
     monkeypatch.setattr(doctor, "check_dataset", lambda data: dataset_check)
-    for name in ("python", "kernel", "packages"):
+    for name in ("python", "kernel", "packages", "names", "folders", "figures"):
         monkeypatch.setattr(doctor, f"check_{name}", lambda: doctor.CheckResult("OK", ""))
     received = []
 
@@ -166,7 +173,8 @@ def test_importing_it_imports_nothing_heavy():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(run.stdout.split())
     ours = {name for name in modules if name.startswith(("mnist_helpers", "mnist_course"))}
-    assert ours == {"mnist_course", "mnist_course.doctor"}
+    light = {"mnist_course.doctor", "mnist_course.hiding", "mnist_course.terminal"}
+    assert ours == {"mnist_course", *light}
     assert not {"numpy", "keras", "jupyter_client", "packaging"} & modules
 
 
@@ -399,6 +407,8 @@ def pretend_keras(folder, monkeypatch, code):
 @pytest.mark.slow
 def test_a_keras_that_cannot_be_imported(tmp_path, monkeypatch, capfd):
     pretend_keras(tmp_path, monkeypatch, "raise ImportError('DLL load failed')")
+    # It is to pass for the one that is installed.
+    monkeypatch.setattr(doctor, "find_hiding_files", lambda folders: [])
     check = doctor.check_keras()
     assert check.status == "MEND"
     assert check.text.startswith("ImportError: DLL load failed (status 1): ")
@@ -421,7 +431,12 @@ KERAS_WITHOUT_TRAINING = """\
 from types import SimpleNamespace
 
 __version__ = "9"
-config = SimpleNamespace(backend=lambda: "keras")
+config = SimpleNamespace(
+    backend=lambda: "keras",
+    set_floatx=lambda value: None,
+    set_epsilon=lambda value: None,
+    set_image_data_format=lambda value: None,
+)
 array = SimpleNamespace(device="/job:a/device:CPU:0")
 ops = SimpleNamespace(zeros=lambda n: array)
 
@@ -440,6 +455,157 @@ def test_a_keras_that_cannot_train(tmp_path, monkeypatch):
     time_check = doctor.check_time(None, "MNIST", check.last_words)
     assert time_check.status == "MEND"
     assert "no kernel image for this device" in time_check.text
+
+
+@pytest.mark.parametrize(
+    ("stored", "cause"),
+    [
+        ({"backend": "theano"}, "names the back end 'theano'"),
+        ([], "must hold an object"),
+        ({"floatx": "half"}, "'floatx' must be one of"),
+    ],
+)
+def test_a_settings_file_that_stops_keras_is_named_and_no_installation_advised(
+    tmp_path, stored, cause
+):
+    file = tmp_path / "keras" / "keras.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(stored), "utf-8")
+    check = doctor.check_keras()
+    assert check.status == "MEND"
+    assert str(file) in check.text
+    assert cause in check.text
+    assert "pip install" not in check.text
+
+
+def test_settings_that_the_course_does_not_follow_are_a_note(tmp_path, monkeypatch):
+    file = tmp_path / "keras" / "keras.json"
+    file.parent.mkdir()
+    file.write_text('{"floatx": "float16"}', "utf-8")
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", "1")
+    answer = SimpleNamespace(stdout='{"keras": "3"}\n{"updates_per_second": 9.0}', stderr="")
+    monkeypatch.setattr(doctor, "_run_python", lambda code: answer)
+    check = doctor.check_keras()
+    assert (check.status, check.updates_per_second) == ("NOTE", 9)
+    note = "3; the course does not follow your settings: "
+    note += f"floatx = 'float16' in {file}, max_epochs = '1' in the variable KERAS_MAX_EPOCHS"
+    assert check.text == note
+
+
+# --- files, folders and figures ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["here", "project/notebooks", "project/work", "on-the-path"])
+def test_a_file_that_hides_a_module_is_named_wherever_kernels_would_find_it(
+    tmp_path, project, monkeypatch, where
+):
+    folders = [tmp_path / "here", project / "notebooks", project / "work", tmp_path / "on-the-path"]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "on-the-path"))
+    assert doctor.check_names().status == "OK"
+    file = tmp_path / where / "random.py"
+    file.touch()
+    check = doctor.check_names()
+    assert check.status == "MEND"
+    assert check.text == f"{file} is imported instead of the module random: rename it"
+    # No other check sends a person to install all packages anew.
+    assert doctor._advice() == check.text
+
+
+def test_of_many_files_that_hide_modules_the_first_are_named(tmp_path, project, monkeypatch):
+    for name in ("random", "numpy", "json", "types", "keras"):
+        (tmp_path / f"{name}.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert doctor.check_names().text.endswith("; and 2 more")
+
+
+@pytest.mark.slow
+def test_a_learner_s_files_do_not_stop_the_doctor(tmp_path):
+    for name in ("keras", "numpy", "random", "json", "argparse", "subprocess"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')", "utf-8")
+    run = subprocess.run(
+        [sys.executable, *DOCTOR, "--data", "digits"],
+        cwd=tmp_path,
+        # Without a back end nothing is trained, which would take seconds.
+        env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "none"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    to_mend = dict.fromkeys(["Names", "Keras", "Time"], "MEND")
+    assert statuses(run.stdout.splitlines()) == ALL_OK | to_mend
+    assert run.stderr == ""
+
+
+@pytest.mark.slow
+def test_output_that_is_not_utf_8_stops_no_check():
+    environment = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    for encoding in ({"PYTHONIOENCODING": "cp437"}, environment):
+        with subprocess.Popen(
+            [sys.executable, *DOCTOR, "--data", "digits"],
+            cwd=ROOT,
+            env=os.environ | {"KERAS_BACKEND": "none"} | encoding,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            out, err = process.communicate()
+        lines = out.decode("ascii").splitlines()
+        assert list(statuses(lines)) == SUBJECTS
+        assert r"28\xd728" in lines[7]
+        assert err == b""
+
+
+def test_folders_that_can_be_written_are_well():
+    assert doctor.check_folders().status == "OK"
+
+
+def test_a_user_without_a_home_is_told_which_variable_to_set(monkeypatch):
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    check = doctor.check_folders()
+    assert check.status == "MEND"
+    assert check.text.startswith("this user has no home folder: set the variable HOME to ")
+    assert doctor._advice() == check.text
+
+
+@pytest.mark.parametrize("variable", ["HOME", "TMPDIR"])
+def test_a_folder_that_cannot_be_written_is_named_with_its_variable(
+    tmp_path, monkeypatch, variable
+):
+    folder = tmp_path / "gone"
+    if variable == "HOME":
+        monkeypatch.setattr(os.path, "expanduser", lambda path: str(folder))
+    else:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    check = doctor.check_folders()
+    assert check.status == "MEND"
+    advice = f"set the variable {variable} to a folder that you can write"
+    assert check.text == f"{folder} cannot be written (No such file or directory): {advice}"
+
+
+def test_without_a_folder_for_temporary_files_it_says_so(monkeypatch):
+    def refuse():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", refuse)
+    check = doctor.check_folders()
+    assert check.status == "MEND"
+    assert "set the variable TMPDIR" in check.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["MPLBACKEND", "MATPLOTLIBRC"])
+def test_settings_that_stop_matplotlib_are_named(tmp_path, monkeypatch, variable):
+    value = "nonsense"
+    if variable == "MATPLOTLIBRC":
+        value = str(tmp_path / "matplotlibrc")
+        Path(value).write_bytes(b"\xff\xfe\xfa")
+    monkeypatch.setenv(variable, value)
+    check = doctor.check_figures()
+    assert check.status == "MEND"
+    advice = "mend or remove the file matplotlibrc; unset MATPLOTLIBRC and MPLBACKEND"
+    assert check.text.endswith(f" (status 1): {advice}")
 
 
 # --- digits ------------------------------------------------------------------------------------

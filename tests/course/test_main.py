@@ -1,12 +1,18 @@
 """The command line: where nothing is installed, what it hands on, and how it ends."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+import unicodedata
 import warnings
+import zipfile
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.project import ROOT
 
 from mnist_course.__main__ import main
@@ -197,10 +203,125 @@ def test_what_cannot_be_done_is_one_line_and_status_2(handle, capsys, kind):
     assert capsys.readouterr() == ("", "mnist-course: there is no such thing\n")
 
 
-def test_a_mistake_in_the_program_is_not_hidden(handle):
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ZeroDivisionError("one\ntwo"), "ZeroDivisionError: one two ("),
+        (RecursionError("deep"), "RecursionError: deep ("),
+        (NotImplementedError(), "NotImplementedError: it says nothing more ("),
+        (zipfile.BadZipFile("cut"), "BadZipFile: cut ("),
+        (ImportError("cannot import name 'x'"), "ImportError: cannot import name 'x' ("),
+    ],
+)
+def test_a_mistake_in_the_program_is_a_line_that_says_how_to_see_more(handle, capsys, error, name):
+    handle("run", raiser(error))
+    assert main(["run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mnist-course: {name}")
+    assert "python -X dev -m mnist_course" in line
+
+
+def test_in_python_s_development_mode_a_mistake_has_its_traceback(handle, monkeypatch):
     handle("run", raiser(ZeroDivisionError()))
+    monkeypatch.setattr(sys, "flags", SimpleNamespace(dev_mode=True))
     with pytest.raises(ZeroDivisionError):
         main(["run"])
+
+
+def test_too_little_memory_is_a_line(handle, capsys):
+    handle("run", raiser(MemoryError()))
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err.startswith("mnist-course: there is not enough memory")
+
+
+def test_an_error_s_text_reaches_the_terminal_as_text_and_bounded(handle, capsys):
+    handle("run", raiser(ValueError("\x1b[2J" + "a" * 10**6 + "\udce9")))
+    assert main(["run"]) == 2
+    text = capsys.readouterr().err
+    assert text.startswith(r"mnist-course: \x1b[2Jaaa")
+    assert text.endswith("aaa\\xe9\n")
+    assert len(text) < 3000
+
+
+@pytest.mark.parametrize("name", ["run", "sweep"])
+def test_without_a_home_no_kernel_is_started(handle, capsys, monkeypatch, name):
+    handle(name, raiser(AssertionError("it was called")))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert main([name, *ARGUMENTS[name]]) == 2
+    line = "mnist-course: this user has no home folder: set the variable HOME to a folder"
+    assert capsys.readouterr().err.startswith(line)
+
+
+def test_a_file_that_hides_a_module_is_named_where_a_run_failed(
+    handle, capsys, monkeypatch, tmp_path
+):
+    (tmp_path / "random.py").touch()
+    monkeypatch.chdir(tmp_path)
+    handle("run", lambda options: 1)
+    assert main(["run"]) == 1
+    sentence = f"{tmp_path}/random.py is imported instead of the module random: rename it"
+    assert capsys.readouterr().err == f"mnist-course: {sentence}\n"
+    handle("run", lambda options: 0)
+    assert main(["run"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_no_file_of_the_working_folder_gets_into_a_command(tmp_path):
+    for name in ("argparse", "json", "keras", "numpy", "random", "warnings", "nbformat"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')", "utf-8")
+    command = [sys.executable, "-m", "mnist_course", "run", "nosuch"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.startswith("mnist-course: there is no notebook nosuch")
+
+
+words = st.lists(
+    st.text(max_size=20)
+    | st.sampled_from(
+        [
+            *COMMANDS,
+            *["-p", "--output", "--set", "--params", "--workers", "--timeout", "--scheduler"],
+            *["--explain", "--json", "--data", "--install-dataset", "--yes", "--help", "--", ""],
+            *["a=1", "\udcff", "\0", "\x1b[31m", "x" * 100_000, "-", "1e999", "9" * 5000],
+        ]
+    ),
+    max_size=5,
+)
+errors = st.sampled_from(
+    [None, ValueError, FileNotFoundError, UnicodeError, MemoryError, RecursionError, KeyError]
+    + [zipfile.BadZipFile, AttributeError, ImportError, ModuleNotFoundError, KeyboardInterrupt]
+)
+
+
+@given(words=words, error=errors, text=st.text(max_size=20))
+@settings(derandomize=True, deadline=None)
+def test_whatever_is_typed_and_whatever_happens_the_status_is_documented(words, error, text):
+    def handler(options):
+        if error is None:
+            return 0
+        raise error(text)
+
+    out = io.StringIO()
+    err = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in HANDLERS.values():
+            patch.setitem(sys.modules, module, SimpleNamespace(**{name: handler}))
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                status = main(words)
+            except SystemExit as ended:
+                status = ended.code
+    assert status in (0, 2, 130)
+    if error is None and status == 0:
+        assert err.getvalue() == ""
+    shown = out.getvalue() + err.getvalue()
+    assert "Traceback" not in shown
+    assert len(err.getvalue()) < 10_000
+    assert not any(
+        unicodedata.category(letter) in ("Cc", "Cs") for letter in shown if letter != "\n"
+    )
 
 
 def test_ctrl_c_ends_it_with_130(handle, capsys):

@@ -14,7 +14,7 @@ from mnist_helpers import models, plotting
 
 @pytest.fixture(autouse=True)
 def clean_figures():
-    with plt.style.context("mnist_helpers.style"):
+    with plotting.course_style():
         yield
     plt.close("all")
 
@@ -229,3 +229,109 @@ print(sorted({"keras", "tensorflow"} & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout == "[]\n", run.stderr
+
+
+# --- settings of the user ----------------------------------------------------------------------
+
+HOSTILE = {
+    "text.usetex": True,
+    "text.color": "red",
+    "text.parse_math": False,
+    "font.family": ["No Such Font"],
+    "font.size": 30,
+    "mathtext.default": "regular",
+    "figure.dpi": 20,
+    "figure.figsize": (1, 1),
+    "figure.facecolor": "black",
+    "figure.autolayout": True,
+    "savefig.dpi": 30,
+    "savefig.bbox": "tight",
+    "savefig.transparent": True,
+    "savefig.format": "pdf",
+    "axes.labelcolor": "white",
+    "axes.titlelocation": "left",
+    "axes.xmargin": 0.4,
+    "axes.grid": True,
+    "axes.autolimit_mode": "round_numbers",
+    "axes.formatter.use_locale": True,
+    "image.cmap": "viridis",
+    "image.origin": "lower",
+    "image.interpolation": "bilinear",
+    "image.aspect": "auto",
+    "lines.marker": "*",
+    "lines.linestyle": ":",
+    "legend.loc": "lower left",
+    "legend.fontsize": 40,
+    "hatch.color": "red",
+    "scatter.marker": "s",
+    "patch.linewidth": 9,
+    "xtick.top": True,
+    "ytick.labelsize": 30,
+    "path.sketch": (9, 9, 9),
+}
+DRAWINGS = {
+    "digits": lambda: plotting.plot_digits(DIGITS, list("abcdefg")),
+    "pixels": lambda: plotting.plot_pixels(DIGITS[0]),
+    "histogram": lambda: plotting.plot_histogram(DIGITS[0]),
+    "class_counts": lambda: plotting.plot_class_counts(np.array([1, 1, 3])),
+    "history": lambda: plotting.plot_history(HISTORY),
+    "predictions": lambda: plotting.plot_predictions(DIGITS[:2], [1, 2], [3, 2]),
+    "confusion": lambda: plotting.plot_confusion(np.eye(10, dtype=int)),
+    "probabilities": lambda: plotting.plot_probabilities([0.1] * 10, label=4),
+    "network": lambda: plotting.plot_network(models.build_mlp(hidden_units=[32])),
+}
+
+
+def drawn(name):
+    """Return a figure's picture, and its texts, limits and size."""
+    axes = np.ravel(DRAWINGS[name]())
+    figure = axes[0].figure
+    data, _ = plotting.png_bundle(figure, ALT)
+    words = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+    limits = [ax.axis() for ax in axes]
+    return data["image/png"], words, limits, figure.get_size_inches().tolist()
+
+
+def test_every_drawing_function_is_tried():
+    names = {name.removeprefix("plot_") for name in dir(plotting) if name.startswith("plot_")}
+    assert names == set(DRAWINGS)
+
+
+@pytest.mark.parametrize("name", list(DRAWINGS))
+def test_a_figure_is_the_same_whatever_the_user_s_matplotlibrc_says(name, recwarn):
+    expected = drawn(name)
+    plt.rcParams.update(HOSTILE)
+    plotting.use_style()
+    assert drawn(name) == expected
+    # In a block, too; afterwards the user's settings are back.
+    plt.rcParams.update(HOSTILE)
+    with plotting.course_style():
+        assert drawn(name) == expected
+    assert plt.rcParams["image.origin"] == "lower"
+    assert list(recwarn) == []
+
+
+def test_a_style_sheet_of_the_user_does_not_take_the_place_of_the_course_s(monkeypatch):
+    for name in ("mnist_helpers.style", "style", "default"):
+        monkeypatch.setitem(plt.style.library, name, {"font.size": 99})
+    plotting.use_style()
+    assert plt.rcParams["font.size"] == 10
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("tkagg", plotting.INLINE_BACKEND),
+        ("pdf", plotting.INLINE_BACKEND),
+        (None, plotting.INLINE_BACKEND),
+        (plotting.INLINE_BACKEND, plotting.INLINE_BACKEND),
+        ("module://ipympl.backend_nbagg", "module://ipympl.backend_nbagg"),
+    ],
+)
+def test_in_a_notebook_figures_stay_in_the_notebook(monkeypatch, chosen, expected):
+    switched = []
+    monkeypatch.setattr(plotting, "in_notebook", lambda: True)
+    monkeypatch.setattr(matplotlib, "get_backend", lambda auto_select: chosen)
+    monkeypatch.setattr(plt, "switch_backend", switched.append)
+    plotting.use_style()
+    assert switched == [expected]

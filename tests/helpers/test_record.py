@@ -9,16 +9,40 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from support.notebooks import DATASET, code
 
 import mnist_helpers
+from mnist_helpers import record as record_module
 from mnist_helpers.record import MIME_TYPE, read_record, record_run, validate_record
+
+USUAL_SETTINGS = {
+    "floatx": "float32",
+    "dtype_policy": "float32",
+    "epsilon": 1e-7,
+    "image_data_format": "channels_last",
+    "max_epochs": None,
+    "max_steps_per_epoch": None,
+}
+
+
+def pretend_keras(monkeypatch, **changes):
+    """Let this program have imported a Keras with these settings."""
+    values = USUAL_SETTINGS | changes
+    policy = types.SimpleNamespace(name=values["dtype_policy"])
+    config = types.SimpleNamespace(backend=lambda: "abacus", dtype_policy=lambda: policy)
+    for name in ("floatx", "epsilon", "image_data_format", "max_epochs", "max_steps_per_epoch"):
+        setattr(config, name, lambda name=name: values[name])
+    keras = types.SimpleNamespace(__version__="3.99", config=config)
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setitem(sys.modules, "abacus", types.SimpleNamespace(__version__="7"))
 
 
 def good_record(**changes):
     record = {
-        "schema": 1,
+        "schema": 2,
         "notebook": "stub",
         "parameters": {"seed": 1},
         "digits": dict(DATASET),
@@ -32,6 +56,7 @@ def good_record(**changes):
             "numpy": "2",
             "mnist_helpers": "1",
         },
+        "settings": dict(USUAL_SETTINGS),
     }
     record.update(changes)
     return record
@@ -83,11 +108,7 @@ def test_a_record_is_plain_json_without_places(displayed):
 
 
 def test_a_record_has_the_versions_of_what_the_run_used(displayed, monkeypatch):
-    keras = types.SimpleNamespace(
-        __version__="3.99", config=types.SimpleNamespace(backend=lambda: "abacus")
-    )
-    monkeypatch.setitem(sys.modules, "keras", keras)
-    monkeypatch.setitem(sys.modules, "abacus", types.SimpleNamespace(__version__="7"))
+    pretend_keras(monkeypatch)
     assert displayed()[MIME_TYPE]["versions"] == {
         "python": platform.python_version(),
         "keras": "3.99",
@@ -100,9 +121,29 @@ def test_a_record_has_the_versions_of_what_the_run_used(displayed, monkeypatch):
 
 def test_a_run_without_keras_records_none(displayed, monkeypatch):
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    versions = displayed()[MIME_TYPE]["versions"]
+    record = displayed()[MIME_TYPE]
+    assert record["settings"] == {}
+    versions = record["versions"]
     assert versions["keras"] is versions["backend"] is versions["backend_version"] is None
     assert "keras" not in sys.modules
+
+
+def test_settings_of_keras_are_recorded_and_shown_where_they_are_not_its_own(
+    displayed, monkeypatch
+):
+    pretend_keras(monkeypatch, dtype_policy="mixed_bfloat16", max_epochs=1)
+    bundle = displayed()
+    changed = {"dtype_policy": "mixed_bfloat16", "max_epochs": 1}
+    assert bundle[MIME_TYPE]["settings"] == USUAL_SETTINGS | changed
+    last_line = bundle["text/plain"].splitlines()[-1]
+    assert last_line == "settings of Keras  dtype policy = mixed_bfloat16, max epochs = 1"
+
+
+def test_usual_settings_of_keras_are_recorded_and_not_shown(displayed, monkeypatch):
+    pretend_keras(monkeypatch)
+    bundle = displayed()
+    assert bundle[MIME_TYPE]["settings"] == USUAL_SETTINGS
+    assert "settings" not in bundle["text/plain"]
 
 
 def test_outside_ipython_the_table_is_printed(capsys):
@@ -134,7 +175,12 @@ def test_wrong_records_are_not_written(displayed, changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 2}, "schema 2"),
+        ({"schema": 3}, "schema 3"),
+        ({"settings": {"floatx": "float32"}}, "settings must have the keys floatx, dtype_policy"),
+        ({"settings": USUAL_SETTINGS | {"max_epochs": "1"}}, "max_epochs"),
+        ({"metrics": {"a": 10**400}}, "'a' must be a number that a float can hold"),
+        ({"seconds": {"b": 10**5000}}, "'b' must be a number that a float can hold"),
+        ({"parameters": {"a": "\ud800"}}, "must be JSON"),
         ({"more": 1}, "must have the keys"),
         ({"notebook": 1}, "notebook"),
         ({"digits": DATASET | {"train": "60000"}}, "train"),
@@ -168,3 +214,57 @@ def test_the_last_record_is_read(tmp_path):
     cell.outputs = [output({})]
     with pytest.raises(ValueError, match="keys"):
         read_record(notebook)
+
+
+def test_a_record_of_before_without_settings_is_read():
+    record = good_record(schema=1)
+    del record["settings"]
+    validate_record(record)
+    with pytest.raises(ValueError, match="must have the keys schema, .*, settings; received"):
+        validate_record(record | {"schema": 2})
+    with pytest.raises(ValueError, match="must have the keys"):
+        validate_record(good_record(schema=1))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", "{}", '{"cells": 3}', '{"nbformat": 4, "cells": [{}]}', "\x00"]
+)
+def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
+    path = tmp_path / "x.ipynb"
+    path.write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=f"{path} is not a Jupyter notebook"):
+        read_record(path)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(
+    part=st.sampled_from(list(good_record())),
+    key=st.sampled_from(["a", "sha256", "floatx", "python"]) | st.text(),
+    value=json_values,
+    whole=st.booleans(),
+)
+@settings(derandomize=True, deadline=None)
+def test_whatever_a_record_holds_it_can_be_shown_or_is_refused(part, key, value, whole):
+    record = good_record()
+    if whole or not isinstance(record[part], dict):
+        record[part] = value
+    else:
+        record[part][key] = value
+    cell = code("x")
+    cell.outputs = [new_output("display_data", data={MIME_TYPE: record})]
+    notebook = new_notebook(cells=[cell])
+    try:
+        received = read_record(notebook)
+    except ValueError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert json.loads(json.dumps(received, allow_nan=False).encode()) == record
+        rows = record_module._table_rows(received)
+        record_module._as_html(rows).encode()
+        record_module._as_text(rows).encode()

@@ -65,8 +65,8 @@ def test_outside_a_notebook_each_epoch_is_one_plain_line(capsys):
 
 
 NOTEBOOK = """
-from mnist_helpers import silence_stderr
-with silence_stderr():
+from mnist_helpers.keras_settings import keras_defaults
+with keras_defaults():
     import keras
 import numpy as np
 from mnist_helpers import training
