@@ -23,7 +23,6 @@ from itertools import pairwise
 import numpy as np
 import yaml
 
-from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.tables import load_table
 
 # What tells one of notebook 03's ten designs from another, in the table "architectures".

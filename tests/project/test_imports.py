@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "reading": {"drawing", "keras_settings", "models", "preprocessing"},
     "diagnosis": {"models", "preprocessing"},
     "pad": set(),
-    "exercises": {"keras_settings", "tables"},
+    "exercises": {"tables"},
 }
 WITHOUT_PLOTS = {
     "data",

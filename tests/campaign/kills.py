@@ -1,0 +1,160 @@
+"""Commands that are killed at random moments, again and again, and then run to their end."""
+
+import signal
+import time
+
+from outcome import Outcome
+from world import World
+
+RUN_SEED = 3
+SWEEP_SEEDS = range(4)
+# Seconds of work in a cell, so that a kill can meet one.
+PAUSE = "pause=0.3"
+COMMANDS = {
+    "run": ["run", "stub.ipynb", "-p", f"seed={RUN_SEED}", "-p", PAUSE, "--output", "out"],
+    "sweep": [
+        *["sweep", "stub.ipynb", "--set", "seed=0:4", "--set", PAUSE, "--output", "out"],
+        # A kernel that was killed has failed its run.
+        *["--workers", "2", "--retry-failed"],
+    ],
+}
+# Who is ended, and how often.
+ROLES = {
+    "run": {"command": 9, "kernel": 1},
+    "sweep": {"command": 6, "worker": 2, "kernel": 2},
+}
+# What the event belongs to that a process is ended at: see faults/sitecustomize.py.
+PHASES = {
+    "process": "start",
+    "folder": "start",
+    "write": "writing",
+    "rename": "renaming",
+    "remove": "end",
+}
+SIGNALS = {signal.SIGKILL: 6, signal.SIGTERM: 2, signal.SIGHUP: 1, signal.SIGINT: 1}
+MOST_KILLS_IN_A_ROUND = 10
+LONGEST_DELAY = 0.01
+SHARE_OF_TIMED_KILLS = 0.4
+# How many seconds a command takes; corrected by what is seen.
+expected_seconds = {"run": 4.0, "sweep": 9.0}
+# How many events of a kind there are in a process; corrected by what is seen.
+expected_events = {}
+
+
+def one_round(rng):
+    """Kill one command several times, run it to its end, and check what it left.
+
+    Parameters
+    ----------
+    rng : random.Random
+
+    Returns
+    -------
+    list of Outcome
+        One for each kill.
+    """
+    name = rng.choice(list(COMMANDS))
+    outcomes = []
+    with World() as world:
+        try:
+            for _ in range(rng.randint(1, MOST_KILLS_IN_A_ROUND)):
+                if rng.random() < SHARE_OF_TIMED_KILLS:
+                    phase = _kill_at_some_time(world, name, rng)
+                else:
+                    phase = _kill_at_an_event(world, name, rng)
+                if phase:
+                    outcomes.append(Outcome("kills", f"{name}, {phase}"))
+                world.check_files()
+            _finish(world, name)
+        except Exception as error:
+            last = outcomes.pop().kind if outcomes else f"{name}, not killed"
+            outcomes.append(Outcome("kills", last, f"{type(error).__name__}: {error}"))
+    return outcomes
+
+
+def _choose(rng, weights):
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def _kill_at_an_event(world, name, rng):
+    """Start the command, which is ended at some event; return the phase, or None if it was not."""
+    role = _choose(rng, ROLES[name])
+    event = rng.choice(list(PHASES))
+    key = (name, role, event)
+    number = rng.randint(1, expected_events.get(key, 3))
+    delay = rng.choice([0, rng.uniform(0, LONGEST_DELAY)])
+    token = world.folder / "h" / "token"
+    token.touch()
+    signal_number = int(_choose(rng, SIGNALS))
+    fault = f"{role} {event} {number} {signal_number} {delay:.5f} {token}"
+    process = world.start(COMMANDS[name], fault=fault)
+    _wait(world, process, signal_number)
+    was_killed = not token.exists()
+    world.check_processes()
+    if was_killed:
+        expected_events[key] = max(expected_events.get(key, 3), number + 2)
+        return PHASES[event]
+    expected_events[key] = max(1, number - 1)
+    return None
+
+
+def _kill_at_some_time(world, name, rng):
+    """Start the command and end it, or a process of its, after some time; return the phase."""
+    begin = time.monotonic()
+    process = world.start(COMMANDS[name])
+    deadline = begin + rng.uniform(0, expected_seconds[name])
+    had_kernel = False
+    while process.poll() is None and time.monotonic() < deadline:
+        had_kernel = had_kernel or bool(_kernels(world))
+        time.sleep(0.05)
+    if process.poll() is not None:
+        expected_seconds[name] = time.monotonic() - begin
+        _wait(world, process, None)
+        return None
+    phase = "end" if had_kernel else "start"
+    if _kernels(world):
+        phase = "cell"
+    victims = world.find_processes()
+    signal_number = _choose(rng, SIGNALS)
+    if victims and rng.random() < 0.3:
+        try:
+            rng.choice(victims).send_signal(signal_number)
+        except Exception:
+            # It has just ended.
+            phase = None
+    else:
+        process.send_signal(signal_number)
+    _wait(world, process, signal_number)
+    world.check_processes()
+    return phase
+
+
+def _kernels(world):
+    return [one for one in world.find_processes() if "ipykernel_launcher" in str(one.cmdline())]
+
+
+def _wait(world, process, signal_number):
+    """Wait for the command's end; its status must be one that is documented."""
+    allowed = {0, 1}
+    if signal_number is not None:
+        allowed |= {-signal_number, 128 + signal_number}
+    try:
+        status, text = world.finish(process)
+    except AssertionError:
+        # Python itself answers Ctrl-C with a traceback until it has read the command's code.
+        if signal_number == signal.SIGINT and process.returncode in allowed:
+            return
+        raise
+    assert status in allowed, f"status {status}: {text[-1000:]}"
+
+
+def _finish(world, name):
+    status, text = world.run(COMMANDS[name])
+    assert status == 0, f"it does not go on: status {status}: {text[-1000:]}"
+    if name == "run":
+        world.check_run("out", RUN_SEED)
+    else:
+        world.check_sweep("out", SWEEP_SEEDS)
+    world.check_processes()
+    world.check_files()
+    world.check_leftovers()
