@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from mnist_course.files import lock_folder
 from mnist_course.parameters import split_assignments
 from mnist_course.sweep.cluster import check_workers, join_cluster, local_cluster
 from mnist_course.sweep.engine import run_plan
@@ -11,7 +12,6 @@ from mnist_course.sweep.grid import merge_grids, read_grid
 from mnist_course.sweep.plan import plan_sweep
 from mnist_course.sweep.results import (
     is_finished,
-    lock_folder,
     read_results,
     summary_table,
     varied_parameters,

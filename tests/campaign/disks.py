@@ -4,8 +4,8 @@ import math
 import os
 import subprocess
 
-from outcome import Outcome
-from world import World
+from campaign.outcome import Outcome
+from campaign.world import World
 
 SMALLEST_BYTES = 100
 LARGEST_BYTES = 1_000_000

@@ -13,11 +13,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 from numpy.lib import format as npy_format
-from outcome import Outcome
 from support.notebooks import PARAMETERS, code, record_cell
 from support.picture_files import FILES
 from support.sweep_stub import make_scored
 
+from campaign.outcome import Outcome
 from mnist_course.__main__ import main
 from mnist_course.notebooks import read_notebook
 from mnist_course.pages import export_page

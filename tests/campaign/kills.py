@@ -3,8 +3,8 @@
 import signal
 import time
 
-from outcome import Outcome
-from world import World
+from campaign.outcome import Outcome
+from campaign.world import World
 
 RUN_SEED = 3
 SWEEP_SEEDS = range(4)

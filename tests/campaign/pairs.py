@@ -2,8 +2,8 @@
 
 import time
 
-from outcome import Outcome
-from world import World
+from campaign.outcome import Outcome
+from campaign.world import World
 
 FIRST_SEED = 11
 SECOND_SEED = 12
