@@ -396,11 +396,8 @@ def _fetch(url, part, bar, abandoned):
     with _ask(url) as response, part.open("wb") as file:
         _check_status(response)
         bar.total = _declared_size(response.headers)
-        while not abandoned.is_set():
-            # Not `iter_content`: the length of a chunk may be a line without end, and urllib3
-            # would keep all of it (2.8.0).
-            chunk = response.raw.read(_CHUNK_BYTES, decode_content=True)
-            if not chunk:
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            if abandoned.is_set():
                 return
             received += len(chunk)
             if received > MAX_BYTES:

@@ -173,7 +173,10 @@ def test_paths_that_are_none_are_refused_in_a_short_line(tmp_path):
         assert str(caught.value).isprintable()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+on_unix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
+
+
+@on_unix
 def test_a_pipe_is_read_and_not_waited_for_without_end(tmp_path, monkeypatch):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -186,6 +189,7 @@ def test_a_pipe_is_read_and_not_waited_for_without_end(tmp_path, monkeypatch):
         read_grid(pipe)
 
 
+@on_unix
 def test_a_program_s_output_without_end_is_refused(tmp_path):
     with subprocess.Popen(["yes", "seed: 1"], stdout=subprocess.PIPE) as program:
         with pytest.raises(ValueError, match="100,000 characters"):
