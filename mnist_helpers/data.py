@@ -14,7 +14,6 @@ import os
 import re
 import struct
 import sys
-import tempfile
 import threading
 import warnings
 import zipfile
@@ -24,6 +23,8 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from numpy.lib import format as npy_format
+
+from mnist_helpers.scratch import scratch_folder
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 
@@ -361,14 +362,13 @@ def _download(url, target):
     from tqdm import tqdm
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because a move is atomic only within one file system. The folder is
-    # private: of several downloads at once, each has its own file.
-    temporary = tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True)
     bar = tqdm(
         desc="mnist.npz", unit="B", unit_scale=True, delay=BAR_DELAY_SECONDS, file=sys.stdout
     )
-    with temporary as folder, bar:
-        part = Path(folder, "mnist.npz")
+    # Beside the target, because a move is atomic only within one file system. The folder is
+    # private: of several downloads at once, each has its own file.
+    with scratch_folder(target.parent) as folder, bar:
+        part = folder / "mnist.npz"
         _fetch_within_time(url, part, bar)
         arrays = _read(part)
         # Windows does not replace a file that another process is reading.

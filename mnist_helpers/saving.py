@@ -392,7 +392,8 @@ def _check_settings(path, config):
 
 def _count_weights(config):
     """Build a model whose variables have shapes and no values, and count them."""
-    import keras
+    with keras_defaults():
+        import keras
 
     config, compile_configs = _split_off_compilation(config)
     # In this scope, Keras remembers how to make a variable, and makes it later, or never.

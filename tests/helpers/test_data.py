@@ -13,7 +13,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import tracemalloc
 import warnings
@@ -31,6 +30,7 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 
 from mnist_helpers import data
+from mnist_helpers.scratch import scratch_folder
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 IDX_NAMES = {
@@ -1222,15 +1222,41 @@ def test_a_cache_that_cannot_be_written(fake, isolated, serve):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 def test_a_full_disk(fake, own_cache, serve, monkeypatch):
-    class Full(tempfile.TemporaryDirectory):
-        def __enter__(self):
-            os.symlink("/dev/full", os.path.join(self.name, "mnist.npz"))
-            return self.name
+    @contextlib.contextmanager
+    def full_folder(parent):
+        with scratch_folder(parent) as folder:
+            (folder / "mnist.npz").symlink_to("/dev/full")
+            yield folder
 
     serve(answer(npz_bytes(fake)))
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", Full)
+    monkeypatch.setattr(data, "scratch_folder", full_folder)
     fallback("No space left on device")
     assert files_in(own_cache.parent) == []
+
+
+HALF_A_DOWNLOAD = """
+import sys
+from mnist_helpers.scratch import scratch_folder
+with scratch_folder(sys.argv[1]) as folder:
+    (folder / "mnist.npz").write_bytes(b"half")
+    print("half", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_download_has_left_is_removed_by_the_next(fake, own_cache, serve):
+    own_cache.parent.mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", HALF_A_DOWNLOAD, str(own_cache.parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"half\n"
+        process.kill()
+    assert len(files_in(own_cache.parent)) > 0
+    serve(answer(npz_bytes(fake)))
+    data.load_mnist()
+    assert files_in(own_cache.parent) == ["mnist.npz"]
 
 
 def test_a_disk_that_fills_up_at_the_end(fake, own_cache, serve, monkeypatch):

@@ -27,7 +27,7 @@ BACKENDS = {"jax", "tensorflow", "torch"}
 # place in the design: see CONTRIBUTING.md.
 MAY_IMPORT = {
     "keras_settings": set(),
-    "data": set(),
+    "data": {"scratch"},
     "preprocessing": {"keras_settings"},
     "models": {"keras_settings"},
     "tables": set(),
