@@ -83,8 +83,8 @@ def test_the_table_names_numbers_digits_cell_and_error(command):
     assert "test accuracy 0.9877" in lines["04_good"] and DATASET["text"] in lines["04_good"]
     assert float(lines["04_good"].split()[1]) > 0
     group = "ExceptionGroup: several (2 sub-exceptions): ValueError: one; KeyError: 'two'"
-    assert f"FAILED in cell 3: {group}" in lines["05_group"]
-    assert "FAILED in cell 3: OddError  " in lines["06_odd"]
+    assert f"FAILED in cell 4: {group}" in lines["05_group"]
+    assert "FAILED in cell 4: OddError  " in lines["06_odd"]
 
 
 @pytest.mark.slow
