@@ -104,7 +104,7 @@ def read_notebook(path):
     try:
         notebook = nbformat.read(path, as_version=4)
         # nbformat only warns of what nbconvert, which makes the pages, refuses later.
-        nbformat.validate(notebook)
+        nbformat.validate(notebook, relax_add_props=True)
     except OSError:
         raise
     except (ValueError, nbformat.ValidationError) as error:
@@ -269,7 +269,7 @@ def _read_if_possible(path):
         return empty
     try:
         notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
+        nbformat.validate(notebook, relax_add_props=True)
     except Exception:
         return empty
     return notebook

@@ -1,19 +1,23 @@
 """What happens to a notebook's kernel: who may reach it, and when it is ended."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from jupyter_core.utils import ensure_event_loop
 from support.notebooks import code, output_text, record_cell, write
+from support.sweep_stub import gone, wait_until
 
+from mnist_course.kernels import NOT_FOR_KERNELS, Execution
 from mnist_course.notebooks import read_notebook
 from mnist_course.run import execute, write_executed
+from mnist_helpers.scratch import scratch_folder
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +67,37 @@ def test_no_other_user_reaches_or_overhears_a_kernel(tmp_path, monkeypatch, long
     assert output_text(tmp_path / "copy.ipynb") == expected
 
 
+TELL_SETTINGS = f"""\
+import os, sys
+print(sys.executable, user_setting)
+print([name for name in {list(NOT_FOR_KERNELS)!r} if name in os.environ])"""
+
+
+def test_a_kernel_is_this_python_whatever_a_user_has_set(tmp_path, monkeypatch):
+    kernel = tmp_path / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": ["/bin/false"], "display_name": "another", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    profile = tmp_path / "profile_default"
+    (profile / "startup").mkdir(parents=True)
+    setting = "user_setting = 'the user's'"
+    for path in (profile / "startup" / "a.py", tmp_path / "startup.py"):
+        path.write_text(setting)
+    for name in ("ipython_config.py", "ipython_kernel_config.py"):
+        (profile / name).write_text(f"c.InteractiveShellApp.exec_lines = [{setting!r}]")
+    for name in NOT_FOR_KERNELS:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.delenv("JUPYTER_PREFER_ENV_PATH", raising=False)
+    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "another")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    cell = code("user_setting = globals().get('user_setting')\n" + TELL_SETTINGS)
+    assert run(tmp_path, cell)["error"] is None
+    # MPLBACKEND is there again: ipykernel has set it.
+    assert output_text(tmp_path / "copy.ipynb") == f"{sys.executable} None\n['MPLBACKEND']\n"
+
+
 @pytest.mark.parametrize(
     ("failures", "error"),
     [(2, None), (3, f"{NOT_STARTED}: KernelError: no luck")],
@@ -74,7 +109,40 @@ def test_a_kernel_that_does_not_start_is_tried_three_times(tmp_path, failures, e
     (tmp_path / "sitecustomize.py").write_text(module)
     outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert outcome["error"] == error
+    assert outcome["started"] == (error is None)
     assert starts.read_text() == "..."
+
+
+# Python reads a module of this name at its start; this one lets the first kernel take for ever.
+WAIT_AT_FIRST = """\
+import os, sys, time
+if 'ipykernel_launcher' in ' '.join(sys.orig_argv):
+    with open({file!r}, 'a') as starts:
+        starts.write('.')
+    if os.path.getsize({file!r}) == 1:
+        time.sleep(3600)
+"""
+
+
+def test_a_kernel_that_takes_too_long_to_start_gets_another_try(tmp_path, monkeypatch):
+    starts = tmp_path / "starts"
+    (tmp_path / "sitecustomize.py").write_text(WAIT_AT_FIRST.format(file=str(starts)))
+    start_seconds = Execution.start_seconds
+    # The first time it is the shortest; then, as long as ever.
+    seconds = [1]
+    monkeypatch.setattr(
+        Execution, "start_seconds", lambda self: seconds.pop() if seconds else start_seconds(self)
+    )
+    outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
+    assert outcome["error"] is None and outcome["started"]
+    assert starts.read_text() == ".."
+
+
+def test_a_kernel_has_minutes_to_start_unless_the_run_has_fewer():
+    options = {"name": "01", "folder": None, "environment": {}, "bar": False}
+    assert Execution(deadline=None, **options).start_seconds() >= 180
+    soon = time.monotonic() + 5
+    assert Execution(deadline=soon, **options).start_seconds() <= 5
 
 
 def test_an_event_loop_that_runs_in_another_thread_is_left_alone(tmp_path):
@@ -96,7 +164,15 @@ def test_the_time_out_is_for_the_whole_run(tmp_path, timeout):
     assert outcome["record"] is None
 
 
-def test_ctrl_c_leaves_no_kernel_behind(tmp_path):
+STOPS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
+
+
+@pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
+def test_a_stopped_command_leaves_no_kernel_and_no_files(tmp_path, monkeypatch, number):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     write(
         tmp_path / "notebooks" / "01_long.ipynb",
         code("import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))"),
@@ -115,9 +191,17 @@ def test_ctrl_c_leaves_no_kernel_behind(tmp_path):
         character = process.stderr.read(1)
         assert character, bar
         bar += character
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in error
-    kernel = int((tmp_path / "pid").read_text())
-    with pytest.raises(ProcessLookupError):
-        os.kill(kernel, 0)
+    assert process.returncode == STOPS[number] and "Traceback" not in error
+    if number == signal.SIGTERM:
+        assert error.endswith("mnist-course: stopped by SIGTERM; what was finished is kept\n")
+    wait_until(lambda: gone(int((tmp_path / "pid").read_text())), seconds=20)
+    if number == signal.SIGKILL:
+        # Nobody could remove it; the next command does.
+        assert list(temporary.iterdir())
+        with scratch_folder(temporary):
+            pass
+    assert list(temporary.iterdir()) == []
+    assert not (tmp_path / "runtime").exists()
+    assert [path.name for path in (tmp_path / "results").iterdir()] == [".lock"]

@@ -1,5 +1,6 @@
 """Notebooks as files."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -182,6 +183,33 @@ def test_a_run_that_was_cut_short_has_no_seconds(tmp_path):
     (tmp_path / "02_cut.ipynb").write_text('{"cells": [')
     outcome = read_outcome(tmp_path / "02_cut.ipynb")
     assert outcome == dict.fromkeys(outcome) | {"notebook": "02_cut"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "[" * 100_000,
+        '{"nbformat": 9, "nbformat_minor": 0, "metadata": {}, "cells": []}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": null}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {"mnist_helpers": 5}, "cells": []}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {"mnist_helpers": {"seconds": "x"}},'
+        ' "cells": []}',
+    ],
+)
+def test_a_file_of_somebody_elses_is_no_outcome(tmp_path, text):
+    path = tmp_path / "01.ipynb"
+    path.write_text(text)
+    outcome = read_outcome(path)
+    assert outcome == dict.fromkeys(outcome) | {"notebook": "01"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_nobody_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "01.ipynb")
+    assert read_outcome(tmp_path / "01.ipynb")["seconds"] is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Notebooks run from the command line."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -9,6 +11,7 @@ from nbformat.v4 import new_notebook
 from support.notebooks import DATASET, code, hashes, output_text, record_cell, write
 
 from mnist_course.__main__ import main
+from mnist_course.files import lock_folder
 from mnist_course.notebooks import read_outcome
 from mnist_course.run import run_notebooks
 from mnist_helpers.record import read_record
@@ -38,9 +41,14 @@ def command(tmp_path_factory):
         code("raise SystemError('two trainings')", "complete-program"),
         record_cell(),
     )
+    group = "raise ExceptionGroup('several', [ValueError('one'), KeyError('two')])"
+    write(folder / "05_group.ipynb", code(group))
+    odd = "class OddError(Exception):\n    def __str__(self):\n        raise RuntimeError"
+    write(folder / "06_odd.ipynb", code(f"{odd}\nraise OddError", "line\nbreak"))
     (folder / "notes.ipynb").write_text("never read")
     before = hashes(folder)
-    arguments = ["--output", "out {seed}"]
+    # No format string, no option and no address: a folder.
+    arguments = ["--output", "./-out {seed}%s"]
     for parameter in PARAMETERS:
         arguments += ["-p", parameter]
     done = subprocess.run(
@@ -50,12 +58,12 @@ def command(tmp_path_factory):
         text=True,
         timeout=100,
     )
-    return {"here": here, "done": done, "before": before, "out": here / "out {seed}"}
+    return {"here": here, "done": done, "before": before, "out": here / "-out {seed}%s"}
 
 
 @pytest.mark.slow
 def test_values_arrive_typed(command):
-    expected = (3, 0.001, [64, 32], False, "0123", ["a", 1.5], "out {seed}/04_good")
+    expected = (3, 0.001, [64, 32], False, "0123", ["a", 1.5], "-out {seed}%s/04_good")
     assert output_text(command["out"] / "04_good.ipynb") == f"{expected!r}\n"
 
 
@@ -74,6 +82,9 @@ def test_the_table_names_numbers_digits_cell_and_error(command):
     assert "no record" in lines["03_silent"]
     assert "test accuracy 0.9877" in lines["04_good"] and DATASET["text"] in lines["04_good"]
     assert float(lines["04_good"].split()[1]) > 0
+    group = "ExceptionGroup: several (2 sub-exceptions): ValueError: one; KeyError: 'two'"
+    assert f"FAILED in cell 4: {group}" in lines["05_group"]
+    assert "FAILED in cell 4: OddError  " in lines["06_odd"]
 
 
 @pytest.mark.slow
@@ -151,6 +162,44 @@ def test_a_good_run_returns_its_outcome(here):
     assert "an earlier run" in index and "test accuracy 0.9877" in index
 
 
+@pytest.mark.slow
+def test_nothing_is_read_back_that_another_may_have_written(here):
+    copy = here / "out" / "03_stub.ipynb"
+    cell = code(f"open({str(copy)!r}, 'w').write('another run')")
+    write(here / "notebooks" / "03_stub.ipynb", cell, record_cell())
+    (outcome,) = run_notebooks(["03_stub"], output=here / "out")
+    assert outcome["error"] is None and outcome == read_outcome(copy)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_written_is_told_and_the_others_are_still_run(here):
+    write(here / "notebooks" / "01_stub.ipynb", code("print('x' * 200_000)"), record_cell())
+    # A file of more than 100 kB cannot be written, as when a disk is full.
+    source = (
+        "import resource, sys; from mnist_course.__main__ import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+        "sys.exit(main(['run', '--output', 'out']))"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    lines = done.stdout.splitlines()
+    notebook = Path("out", "01_stub.ipynb")
+    assert f"FAILED: {notebook} cannot be written (File too large): " in lines[1]
+    assert "test accuracy 0.9877" in lines[2]
+    files = sorted(path.name for path in (here / "out").iterdir())
+    assert files == [".lock", "02_stub.html", "02_stub.ipynb", "index.html"]
+
+
+@pytest.mark.slow
+def test_an_index_that_cannot_be_written_is_told_below_the_table(here, capsys):
+    (here / "out" / "index.html").mkdir(parents=True)
+    assert main(["run", "01_stub", "--output", "out"]) == 1
+    out, error = capsys.readouterr()
+    assert "test accuracy 0.9877" in out
+    last_line = error.splitlines()[-1]
+    assert last_line.startswith(f"mnist-course: {Path('out', 'index.html')} cannot be written (")
+
+
 # --- what is refused before anything runs ------------------------------------------------------
 
 
@@ -177,6 +226,22 @@ def test_the_command_refuses_in_one_line(here, capsys, arguments, message):
     assert sorted(path.name for path in here.iterdir()) == ["notebooks"]
 
 
+def test_a_folder_into_which_another_run_writes_is_refused(here, capsys):
+    with lock_folder("out"):
+        assert main(["run", "--output", "out"]) == 2
+    error = capsys.readouterr().err
+    message = "another run or sweep is writing into out: wait, or name another"
+    assert error == f"mnist-course: {message}\n"
+    assert [path.name for path in (here / "out").iterdir()] == [".lock"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_no_text_is_refused(here, capsys):
+    (here / "notebooks" / "01_stub.ipynb").rename(os.fsdecode(b"\xff.ipynb"))
+    assert main(["run", os.fsdecode(b"\xff.ipynb")]) == 2
+    assert "rename '\\udcff.ipynb': it is no text in UTF-8" in capsys.readouterr().err
+
+
 def test_results_may_not_lie_beside_a_notebook_given_by_its_path(here, capsys):
     path = write(here / "elsewhere" / "plain.ipynb", record_cell())
     assert main(["run", str(path), "--output", "elsewhere"]) == 2
@@ -188,8 +253,11 @@ def test_results_may_not_lie_beside_a_notebook_given_by_its_path(here, capsys):
     [
         (nbformat.writes(new_notebook(cells=[code("1")])), "no cell is tagged `parameters`"),
         ("{", "it cannot be read"),
+        ("", "it cannot be read"),
+        ("null", "it cannot be read: it is no notebook"),
+        ("[" * 100_000, "it cannot be read"),
     ],
-    ids=["no parameters", "no notebook"],
+    ids=["no parameters", "no JSON", "empty", "no notebook", "deep"],
 )
 def test_a_notebook_that_cannot_be_run_is_named(here, capsys, text, message):
     (here / "plain.ipynb").write_text(text)
