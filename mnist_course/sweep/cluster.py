@@ -154,16 +154,15 @@ def _local_cluster(workers, threads):
 
     from mnist_course.sweep.servers import private_settings
 
-    paths_before = list(sys.path)
     # What the workers and their kernels leave when they are killed goes away with this folder.
     with private_folder() as folder, dask.config.set(private_settings(folder)):
         try:
             with _start_workers(workers, folder) as cluster, Client(cluster) as client:
                 yield client, threads
         finally:
-            # Dask adds its servers' folders and leaves some. Once they are gone, another user
-            # could make them anew, and this process would look for modules there.
-            sys.path[:] = [path for path in sys.path if path in paths_before]
+            # Dask puts its servers' folders there, and leaves them where others came before them.
+            # Once they are gone, another user could make them anew, with modules to be imported.
+            sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
 
 
 def _start_workers(n_workers, folder):

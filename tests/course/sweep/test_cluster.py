@@ -126,6 +126,8 @@ def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certifi
             with pytest.raises((urllib.error.HTTPError, OSError)):
                 urllib.request.urlopen(f"http://127.0.0.1:{address.port}/status", timeout=2)
         assert sys.path != paths_before
+        sys.path.insert(0, "added")
+    sys.path.remove("added")
     # Nobody can make Dask's folders anew and have modules loaded from there.
     assert sys.path == paths_before
 
