@@ -208,7 +208,8 @@ def _start_workers(n_workers, folder):
             reason = error
     raise RuntimeError(
         f"nothing was run, for a worker ended while it started, {_MAX_TRIES} times in a row "
-        f"({reason}): {_WHY_LOST}"
+        f"({reason}): {_WHY_LOST}. A script of your own must call sweep below "
+        '`if __name__ == "__main__":`, because each worker imports it'
     )
 
 
