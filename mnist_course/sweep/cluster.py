@@ -23,7 +23,7 @@ MAX_SECONDS = 31_536_000
 CONNECT_SECONDS = 15
 _FIRST_WORKER_SECONDS = 60
 # Without a protocol before it, Dask takes plain TCP.
-_ADDRESS = re.compile(r"(?:[a-z]+://)?\S+:(\d+)")
+_ADDRESS = re.compile(r"(?:(?:tls|tcp|ucx|ws|wss)://)?[^\s/]+:(\d+)")
 _MAX_PORT = 65_535
 # How often workers are started, and asked what they have, before they are given up.
 _MAX_TRIES = 3
@@ -98,11 +98,12 @@ def fit_machine(workers=None, threads=None):
     >>> fit_machine(workers=3, threads=5)
     (3, 5)
     """
+    check_number("workers", workers, _MAX_WORKERS)
+    check_number("threads", threads, _MAX_THREADS)
+    _import_dask()
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
-    check_number("workers", workers, _MAX_WORKERS)
-    check_number("threads", threads, _MAX_THREADS)
     if workers is None:
         fit_cores = CPU_COUNT // (threads or 1)
         fit_memory = int(MEMORY_LIMIT // KERNEL_BYTES)
@@ -110,6 +111,14 @@ def fit_machine(workers=None, threads=None):
     if threads is None:
         threads = max(1, CPU_COUNT // workers)
     return workers, threads
+
+
+def _import_dask():
+    """Import Dask, which reads the user's settings then; say in one line which file is damaged."""
+    try:
+        import dask  # noqa: F401
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())) from None
 
 
 def local_cluster(workers=None, threads=None):
@@ -145,16 +154,15 @@ def _local_cluster(workers, threads):
 
     from mnist_course.sweep.servers import private_settings
 
-    paths_before = list(sys.path)
     # What the workers and their kernels leave when they are killed goes away with this folder.
     with private_folder() as folder, dask.config.set(private_settings(folder)):
         try:
             with _start_workers(workers, folder) as cluster, Client(cluster) as client:
                 yield client, threads
         finally:
-            # Dask adds its servers' folders and leaves some. Once they are gone, another user
-            # could make them anew, and this process would look for modules there.
-            sys.path[:] = [path for path in sys.path if path in paths_before]
+            # Dask puts its servers' folders there, and leaves them where others came before them.
+            # Once they are gone, another user could make them anew, with modules to be imported.
+            sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
 
 
 def _start_workers(n_workers, folder):
@@ -200,7 +208,8 @@ def _start_workers(n_workers, folder):
             reason = error
     raise RuntimeError(
         f"nothing was run, for a worker ended while it started, {_MAX_TRIES} times in a row "
-        f"({reason}): {_WHY_LOST}"
+        f"({reason}): {_WHY_LOST}. A script of your own must call sweep below "
+        '`if __name__ == "__main__":`, because each worker imports it'
     )
 
 
@@ -211,9 +220,9 @@ def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_
     others use too, start them with certificates (``--tls-ca-file``, ``--tls-cert``, ``--tls-key``;
     the address begins with tls://), with ``--local-directory`` naming a folder of mode 700 (by
     default Dask takes one in the temporary folder whoever made it), and without web servers
-    (``--no-dashboard`` leaves one that tells how the cluster is doing; the variables
-    ``DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES='[]'`` and
-    ``DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'`` empty it).
+    (``--no-dashboard`` leaves ones that tell how the cluster is doing; they tell nothing once the
+    variables ``DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES`` and
+    ``DASK_DISTRIBUTED__WORKER__HTTP__ROUTES`` are ``[]``).
 
     Parameters
     ----------
@@ -262,9 +271,12 @@ def _check_address(address):
 
 @contextmanager
 def _join_cluster(address, threads, tls):
+    _import_dask()
     from distributed import Client
-    from distributed.security import Security
 
+    security = None
+    if isinstance(address, str):
+        security = _read_certificates(address, tls)
     scheduler = getattr(address, "scheduler_address", address)
     if not scheduler.startswith("tls://"):
         warnings.warn(
@@ -277,9 +289,8 @@ def _join_cluster(address, threads, tls):
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        security = Security(**tls) if tls else None
         client = Client(address, security=security, timeout=CONNECT_SECONDS)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         # It is a RuntimeError when only one of both sides has certificates.
         raise ConnectionError(
             f"no scheduler answers at {scheduler} ({error}): check that it runs, the address, and "
@@ -287,6 +298,26 @@ def _join_cluster(address, threads, tls):
         ) from None
     with client:
         yield client, threads
+
+
+def _read_certificates(address, tls):
+    """Return what Dask needs to know of the certificates, or raise a ValueError."""
+    from distributed.security import Security
+
+    try:
+        security = Security(**tls)
+        context = security.get_connection_args("client").get("ssl_context")
+    except OSError as error:
+        raise ValueError(
+            f"the certificates or their key cannot be used ({error}): three PEM files are needed, "
+            "--tls-ca-file, --tls-cert and --tls-key"
+        ) from None
+    if context is None and address.startswith("tls://"):
+        raise ValueError(
+            f"{address} asks for certificates: name them with --tls-ca-file, --tls-cert and "
+            "--tls-key (tls_ca_file, tls_cert and tls_key in Python)"
+        )
+    return security
 
 
 def check_workers(client, data):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import urllib.error
@@ -65,6 +66,35 @@ def test_no_scheduler_there_is_said_in_one_line(folder, cluster, monkeypatch):
     assert "\n" not in str(error.value)
 
 
+def test_certificates_that_are_missing_or_none_are_told_in_one_line(folder):
+    (folder / "junk.pem").write_text("junk")
+    files = tls_files(folder)
+    for given, message in [
+        ({}, "tls://127.0.0.1:9 asks for certificates: name them with --tls-ca-file"),
+        ({"tls_ca_file": files["tls_ca_file"]}, "asks for certificates: name them"),
+        (files | {"tls_key": folder / "junk.pem"}, "certificates or their key cannot be used"),
+        (files | {"tls_ca_file": folder / "junk.pem"}, "certificates or their key cannot be used"),
+    ]:
+        with pytest.raises(ValueError) as error:
+            with join_cluster("tls://127.0.0.1:9", **given):
+                pass
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_damaged_file_of_settings_for_dask_is_named_in_one_line(tmp_path):
+    (tmp_path / "bad.yaml").write_text("[")
+    run = subprocess.run(
+        [sys.executable, "-c", "from mnist_course.sweep import local_cluster; local_cluster()"],
+        env=os.environ | {"DASK_CONFIG": str(tmp_path / "bad.yaml"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("ValueError: A dask config file at")
+    assert "bad.yaml" in run.stderr.splitlines()[-1]
+
+
 def list_listening():
     """List the addresses at which this process and those it started take connections."""
     this = psutil.Process()
@@ -96,6 +126,8 @@ def test_nothing_listens_beyond_this_machine_and_nothing_answers_without_certifi
             with pytest.raises((urllib.error.HTTPError, OSError)):
                 urllib.request.urlopen(f"http://127.0.0.1:{address.port}/status", timeout=2)
         assert sys.path != paths_before
+        sys.path.insert(0, "added")
+    sys.path.remove("added")
     # Nobody can make Dask's folders anew and have modules loaded from there.
     assert sys.path == paths_before
 

@@ -70,6 +70,7 @@ def here(tmp_path, monkeypatch):
         ("sweep 01_stub --set seed=1 --scheduler=", "must be such as tls://10.0.0.1:8786; rec"),
         ("sweep 01_stub --set seed=1 --scheduler x", "address must be such as tls://10.0.0.1:8786"),
         ("sweep 01_stub --set seed=1 --scheduler tls://x:99999", "received 'tls://x:99999'"),
+        ("sweep 01_stub --set seed=1 --scheduler inproc://1:2", "received 'inproc://1:2'"),
         (
             "sweep 01_stub --set seed=1 --scheduler tls://x:9 --tls-key notebooks",
             "there is no certificate or key in notebooks: name a PEM file",
