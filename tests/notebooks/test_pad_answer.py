@@ -11,8 +11,8 @@ from support.project import ROOT
 DRAWINGS = {
     "a digit": (SEVEN, True),
     "an empty page": (EMPTY, False),
-    # What meets three borders counts as paper: there is ink, and none of a digit.
-    "a stroke along three borders": (draw_lines((2, 0, 2, 279), width=20), False),
+    # It counts as paper: there is ink, and none of a digit.
+    "a stroke along three borders": (draw_lines((6, 0, 6, 279), width=24), False),
     "a faint dot": (np.where(np.arange(280 * 280) == 9, 254, 255).reshape(280, 280), False),
 }
 
