@@ -11,6 +11,8 @@ REMEDY = "`prepare_drawing` does this"
 LIGHT_EDGE = 0.5
 # Pixels above this share of the brightest one belong to the digit.
 INK_SHARE = 1 / 10
+# Larger numbers cannot be handed to a network, and overflow when they are compared.
+LARGEST = np.finfo("float32").max
 
 
 def diagnose_input(x):
@@ -35,7 +37,11 @@ def diagnose_input(x):
     The type is uint8; the network learned from float32.
     All pixels are the same: there is nothing to read.
     """
-    x = np.asarray(x)
+    try:
+        x = np.asarray(x)
+    except ValueError:
+        # Rows of different lengths, say.
+        return ["It is no array of numbers: open the picture first."]
     obstacle = _find_obstacle(x)
     if obstacle is not None:
         return [obstacle]
@@ -73,6 +79,8 @@ def _find_obstacle(x):
         return f"The shape is {x.shape}; the network takes 28×28 pixels: {REMEDY}."
     if not np.isfinite(x).all():
         return "Some values are NaN or infinite: look for where they come from."
+    if max(float(x.max()), -float(x.min())) > LARGEST:
+        return "Some values are beyond what float32 holds: look for where they come from."
     return None
 
 

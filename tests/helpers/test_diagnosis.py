@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from support.drawings import SEVEN
 
 from mnist_helpers.diagnosis import diagnose_input
@@ -58,3 +61,30 @@ def test_each_fault_has_a_sentence_of_its_own():
     # The type, the range, dark on light, the place.
     assert len(sentences) == 4
     assert diagnose_input(np.eye(28)) != diagnose_input(np.eye(28)[::-1] * 0.5)
+
+
+ANYTHING = st.one_of(
+    npst.arrays(npst.scalar_dtypes(), st.sampled_from([(28, 28), (784,), (1, 28, 28, 1), (3,)])),
+    npst.arrays("float64", (28, 28), elements=st.floats(allow_nan=False, allow_infinity=False)),
+    st.none(),
+    st.text(),
+    st.lists(st.lists(st.floats())),
+    st.dictionaries(st.text(), st.none()),
+)
+
+
+@settings(max_examples=150, derandomize=True, database=None, deadline=None)
+@given(ANYTHING)
+def test_anything_gets_sentences(x):
+    sentences = diagnose_input(x)
+    assert sentences
+    for sentence in sentences:
+        assert len(sentence) > 10
+
+
+@pytest.mark.parametrize("top", [1e308, np.longdouble("1e4000"), 5e-324])
+def test_the_largest_and_the_least_numbers_get_sentences(top):
+    x = np.zeros((28, 28), np.asarray(top).dtype)
+    x[10] = top
+    x[20] = -top
+    assert len(diagnose_input(x)) >= 1

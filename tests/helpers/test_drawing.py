@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from support.drawings import INK, PAPER, PLAIN, STROKES, difference, draw_digit, encode, picture
 
-from mnist_helpers.drawing import NoInkError, find_digits, prepare_drawing
+from mnist_helpers.drawing import NoInkError, TooManyDigitsError, find_digits, prepare_drawing
 
 # --- what comes out ----------------------------------------------------------------------------
 
@@ -197,6 +197,28 @@ def test_several_digits_are_found_in_reading_order():
 
 def test_one_digit_is_found_as_it_is_prepared():
     assert difference(find_digits(PAPER)[0]) <= 0.02
+
+
+def draw_bars(side):
+    """Return a page with `side` times `side` short bars."""
+    step = 800 // side
+    page = np.full((800, 800), 255, "uint8")
+    for row in range(side):
+        for column in range(side):
+            top = row * step + step // 4
+            left = column * step + step // 3
+            page[top : top + step // 2, left : left + step // 4] = 0
+    return page
+
+
+def test_hundreds_of_digits_are_found():
+    assert find_digits(draw_bars(20)).shape == (400, 28, 28)
+
+
+@pytest.mark.parametrize("side", [34, 80, 150])
+def test_more_digits_than_a_page_has_room_for_are_refused(side):
+    with pytest.raises(TooManyDigitsError, match="at most 1,000 digits; it shows [1-9]"):
+        find_digits(draw_bars(side))
 
 
 # --- what is refused ---------------------------------------------------------------------------

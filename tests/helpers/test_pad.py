@@ -1,9 +1,13 @@
 """The pad without a browser: what the kernel does with a drawing, and what stands in its place."""
 
+import json
 import re
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
@@ -11,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from mnist_course.pages import export_page
 from mnist_course.store import normalize
 from mnist_helpers import pad as pad_module
+from mnist_helpers.drawing import NoInkError, find_digits, prepare_drawing
 from mnist_helpers.pad import HINT, SIZE, DigitPad
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -82,6 +87,59 @@ def test_a_failure_is_told_and_the_next_drawing_is_answered(sent):
     assert sent == [{"answer": complaint}, {"answer": "read"}]
 
 
+class WithoutTextError(Exception):
+    """An error whose own text fails."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class WithoutText:
+    """An answer that is no text, and cannot be made one."""
+
+    def __str__(self):
+        raise WithoutTextError
+
+
+def fail_with(error):
+    def function(image):
+        raise error
+
+    return function
+
+
+ODD_ANSWERS = {
+    "an error without a text": (fail_with(WithoutTextError()), "work. WithoutTextError, whose own"),
+    "an answer without a text": (lambda image: WithoutText(), "work. WithoutTextError, whose own"),
+    "exit": (fail_with(SystemExit("bye")), "This did not work. SystemExit: bye"),
+    "an interrupt": (fail_with(KeyboardInterrupt()), "This did not work. KeyboardInterrupt: "),
+    "half a character": (lambda image: "a\ud800b", r"a\ud800b"),
+    "control characters": (lambda image: "a\x1b[31m\0\u202eb", r"a\x1b[31m\x00\u202eb"),
+    "lines": (lambda image: "7\n\té", "7\n\té"),
+}
+
+
+@pytest.mark.parametrize(("function", "answer"), ODD_ANSWERS.values(), ids=ODD_ANSWERS)
+def test_whatever_a_function_does_there_is_an_answer_to_read(sent, function, answer):
+    pad = DigitPad()
+    pad.on_submit(function)
+    submit(pad, a_drawing())
+    (message,) = sent
+    assert answer in message["answer"]
+    # As it goes to the page.
+    json.dumps(message, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("function", [lambda image: "a" * 10**7, fail_with(OSError("a" * 10**7))])
+def test_a_long_answer_is_cut(sent, function):
+    pad = DigitPad()
+    pad.on_submit(function)
+    submit(pad, a_drawing())
+    (message,) = sent
+    assert len(message["answer"]) == 2002
+    assert message["answer"].endswith("aaa …")
+
+
 def test_what_is_no_drawing_changes_nothing(sent):
     pad = DigitPad()
     submit(pad, a_drawing())
@@ -140,3 +198,33 @@ def test_the_pad_loads_nothing_from_elsewhere():
     loading = r"//\w|\bimport\b|\bfetch\b|\burl\(|innerHTML|\beval\b"
     for text in (str(DigitPad._esm), str(DigitPad._css)):
         assert re.findall(loading, text) == []
+
+
+# --- any drawing --------------------------------------------------------------------------------
+
+# Corners and borders, and a little beyond them: the pointer may leave the page.
+PLACES = st.one_of(st.sampled_from([-10, 0, 1, 10, 140, 270, 279, 280, 290]), st.integers(0, 279))
+STROKES = st.lists(st.lists(st.tuples(PLACES, PLACES), min_size=1, max_size=6), max_size=4)
+
+
+def draw_strokes(strokes, width):
+    page = np.full((SIZE, SIZE), 255, np.uint8)
+    for stroke in strokes:
+        cv2.polylines(page, [np.int32(stroke)], False, 0, width, cv2.LINE_AA)
+    return page
+
+
+@settings(max_examples=120, derandomize=True, database=None, deadline=None)
+@given(STROKES, st.sampled_from([1, 20, 20, 280]), st.booleans())
+def test_any_drawing_gives_inputs_or_shows_no_ink(strokes, width, is_light):
+    page = draw_strokes(strokes, width)
+    if is_light:
+        page = 255 - page
+    for function in (prepare_drawing, find_digits):
+        try:
+            x = function(page)
+        except NoInkError:
+            continue
+        assert x.shape[-2:] == (28, 28)
+        assert x.min() == 0
+        assert x.max() == 1

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import cv2
@@ -268,3 +269,22 @@ def test_twelve_megapixels_are_read():
     page = np.full((3000, 4000), 255, "uint8")
     page[500:2500, 1000:3000] = cv2.resize(PAPER, (2000, 2000), interpolation=cv2.INTER_CUBIC)
     assert difference(prepare_drawing(encode(Image.fromarray(page), "JPEG"))) <= 0.02
+
+
+def test_a_large_array_is_not_copied_whole_as_floats():
+    # It takes no memory itself.
+    page = np.broadcast_to(np.linspace(0, 1, 5000), (5000, 5000))
+    tracemalloc.start()
+    try:
+        prepare_drawing(page)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A byte for each pixel, twice, and what is converted at once.
+    assert peak < 110_000_000
+
+
+@pytest.mark.parametrize("shape", [(2_000_000, 1), (1, 2_000_000)])
+def test_a_picture_of_one_endless_line_is_refused(shape):
+    with pytest.raises(BadPictureError, match="sides of at most 1,000,000 pixels"):
+        prepare_drawing(np.zeros(shape, "uint8"))

@@ -1,13 +1,17 @@
 """Model files: written whole or not at all, and read without running what they bring along."""
 
+import io
 import json
 import os
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mnist_helpers import saving
 from mnist_helpers.saving import atomic_write, load_model, save_model
@@ -231,6 +235,239 @@ def test_deep_json_is_refused_before_it_is_parsed(config, good_members, tmp_path
 def test_brackets_in_a_text_are_not_levels(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="[" * 300)
     assert load_model(save_model(model, tmp_path, "odd")).count_params() == 15
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.keras")
+    (tmp_path / "device.keras").symlink_to("/dev/zero")
+    for name in ("pipe.keras", "device.keras"):
+        with pytest.raises(ValueError, match="a pipe, a socket or a device"):
+            load_model(tmp_path / name)
+
+
+def test_odd_paths_are_refused(tmp_path):
+    loop = tmp_path / "loop.keras"
+    loop.symlink_to(loop)
+    reasons = {loop: "Too many levels", "x" * 5000: "too long", "a\0.keras": "null"}
+    for path, reason in reasons.items():
+        with pytest.raises(ValueError, match=f"is no path of a file: .*{reason}"):
+            load_model(path)
+    with pytest.raises(FileNotFoundError, match="train it first"):
+        load_model(write_archive(tmp_path / "file", {}) / "below.keras")
+    with pytest.raises(FileNotFoundError, match="train it first"):
+        load_model(b"\xff.keras".decode("utf-8", "surrogateescape"))
+
+
+def test_a_compression_that_could_take_gigabytes_is_refused(good_members, tmp_path):
+    path = tmp_path / "lzma.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in good_members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match="must be stored or deflated"):
+        load_model(path)
+
+
+def test_what_is_no_model_is_refused(good_members, tmp_path):
+    config = {"module": "keras.layers", "class_name": "ReLU", "config": {}}
+    members = good_members | {"config.json": json.dumps(config | {"registered_name": None})}
+    with pytest.raises(ValueError, match="must hold a model; it holds a ReLU"):
+        load_model(write_archive(tmp_path / "layer.keras", members))
+
+
+def of_keras(module, name, **config):
+    """Return how a configuration names an object of Keras'."""
+    names = {"module": f"keras.{module}", "class_name": name, "registered_name": None}
+    return names | {"config": config}
+
+
+def with_layers(config, *layers):
+    config["config"]["layers"][1:] = layers
+
+
+def with_metrics(config, *metrics):
+    config["compile_config"]["metrics"] = list(metrics)
+
+
+DENSE = of_keras("layers", "Dense", units=3)
+HUGE = {
+    "a wide layer": (
+        lambda config: with_layers(config, of_keras("layers", "Dense", units=9_000_000)),
+        "at most .* weights, because its file holds",
+    ),
+    "two wide layers": (
+        lambda config: with_layers(
+            config,
+            of_keras("layers", "Dense", units=60_000),
+            of_keras("layers", "Dense", units=60_000),
+        ),
+        "received 3,600,",
+    ),
+    "a wide layer that is compiled within": (
+        lambda config: with_layers(config, inner_model(units=9_000_000)),
+        "at most .* weights",
+    ),
+    "a number of units": (
+        lambda config: with_layers(config, of_keras("layers", "Dense", units=10**12)),
+        "its numbers may be at most 10,000,000; received 1,000,000,000,000",
+    ),
+    "a metric with a square": (
+        lambda config: with_metrics(config, of_keras("metrics", "MeanIoU", num_classes=50_000)),
+        "received 2,500,0",
+    ),
+    "a metric with a list": (
+        lambda config: with_metrics(config, of_keras("metrics", "AUC", num_thresholds=10**10)),
+        "its numbers may be at most",
+    ),
+    "a loop that is unrolled": (
+        lambda config: with_layers(config, of_keras("layers", "LSTM", units=3, unroll=True)),
+        "'unroll', which load_model does not allow",
+    ),
+    "a state for each row": (
+        lambda config: with_layers(config, of_keras("layers", "LSTM", units=3, stateful=True)),
+        "'stateful', which load_model does not allow",
+    ),
+}
+
+
+def inner_model(units):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    config = keras.saving.serialize_keras_object(model)
+    config["config"]["layers"][1]["config"]["units"] = units
+    return json.loads(json.dumps(config))
+
+
+@pytest.mark.usefixtures("never_loaded")
+@pytest.mark.parametrize(("change", "reason"), HUGE.values(), ids=HUGE)
+def test_a_small_file_that_asks_for_much_is_refused_before_it_gets_it(
+    change, reason, good_members, tmp_path
+):
+    config = json.loads(good_members["config.json"])
+    change(config)
+    members = good_members | {"config.json": json.dumps(config)}
+    path = write_archive(tmp_path / "huge.keras", members)
+    assert path.stat().st_size < 50_000
+    with pytest.raises(ValueError, match=reason):
+        load_model(path)
+
+
+def test_weighing_a_model_leaves_nothing_behind(good_model, tmp_path):
+    path = save_model(good_model, tmp_path, "model")
+    before = keras.layers.Dense(3).name
+    load_model(path)
+    first_number = int(before.removeprefix("dense").strip("_") or 0)
+    assert keras.layers.Dense(3).name == f"dense_{first_number + 1}"
+
+
+def write_weights(fill):
+    """Return the bytes of an HDF5 file that `fill` has filled."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        fill(file)
+    return stream.getvalue()
+
+
+def claim_much(file):
+    file.create_dataset("layers/dense/vars/0", (10**9,), "float32", chunks=(1000,))
+
+
+def point_elsewhere(file):
+    file.create_dataset("layers/dense/vars/0", (4, 3), "float32", external=[("/etc/passwd", 0, 48)])
+
+
+def be_virtual(file):
+    layout = h5py.VirtualLayout((4, 3), "float32")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", shape=(4, 3))
+    file.create_virtual_dataset("layers/dense/vars/0", layout)
+
+
+def hold_lists(file):
+    file.create_dataset("layers/dense/vars/0", (4, 3), h5py.vlen_dtype("float32"))
+
+
+@pytest.mark.usefixtures("never_loaded")
+@pytest.mark.parametrize(
+    ("fill", "reason"),
+    [
+        (claim_much, "claim 4,000,000,000 bytes of"),
+        (point_elsewhere, "must be numbers in the file itself"),
+        (be_virtual, "must be numbers in the file itself"),
+        (hold_lists, "must be numbers in the file itself"),
+    ],
+)
+def test_weights_that_are_not_in_the_file_are_refused(fill, reason, good_members, tmp_path):
+    members = good_members | {"model.weights.h5": write_weights(fill)}
+    with pytest.raises(ValueError, match=reason):
+        load_model(write_archive(tmp_path / "bad.keras", members))
+
+
+# What is put in the place of any value of a configuration.
+ODD_VALUES = [None, True, -1, 0, 2.5, 10**9, 2**70, "", "x", "\ud800", "a/b", "float16", "function"]
+ODD_VALUES += [[], {}, [1], [None], {"a": 1}, 1e308, DENSE, {"class_name": "__numpy__"}]
+
+
+def places_in(value, place=()):
+    """Return the way to each value within a JSON value, as keys and indices."""
+    places = []
+    items = []
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        places.append((*place, key))
+        places += places_in(item, (*place, key))
+    return places
+
+
+def test_a_configuration_with_anything_anywhere_is_loaded_or_refused(good_members, tmp_path):
+    outcomes = set()
+
+    @settings(max_examples=50, derandomize=True, database=None, deadline=None)
+    @given(st.data())
+    def check(data):
+        name = data.draw(st.sampled_from(["config.json", "config.json", "metadata.json"]))
+        value = json.loads(good_members[name])
+        *way, last = data.draw(st.sampled_from(places_in(value)))
+        parent = value
+        for key in way:
+            parent = parent[key]
+        parent[last] = data.draw(st.sampled_from(ODD_VALUES))
+        outcomes.add(is_loaded(good_members | {name: json.dumps(value)}, tmp_path))
+
+    check()
+    assert outcomes == {True, False}
+
+
+def is_loaded(members, folder):
+    try:
+        model = load_model(write_archive(folder / "any.keras", members))
+    except ValueError as error:
+        assert len(str(error)) < 700
+        return False
+    assert isinstance(model, keras.Model)
+    return True
+
+
+def test_a_damaged_file_is_loaded_or_refused(good_model, tmp_path):
+    content = save_model(good_model, tmp_path, "good").read_bytes()
+    path = tmp_path / "damaged.keras"
+    outcomes = set()
+
+    @settings(max_examples=80, derandomize=True, database=None, deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), min_size=1))
+    def check(changes):
+        damaged = bytearray(content)
+        for place, byte in changes:
+            damaged[place] = byte
+        path.write_bytes(damaged)
+        try:
+            outcomes.add(isinstance(load_model(path), keras.Model))
+        except ValueError:
+            outcomes.add(False)
+
+    check()
+    assert outcomes == {True, False}
 
 
 # --- files that need code ------------------------------------------------------------------------
