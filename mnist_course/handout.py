@@ -11,6 +11,7 @@ import nbformat
 
 from mnist_course.files import atomic_folder
 from mnist_course.notebooks import hide_paths, strip_outputs
+from mnist_course.work import describe
 
 SOURCE = Path("notebooks")
 LEARNER = Path("dist/learner")
@@ -27,10 +28,13 @@ NOTE_ID = "teacher-note"
 
 def command(options):
     """Run ``mnist-course handout`` and return its exit status."""
-    # Both folders or none: the first one takes its place only after both were written.
-    with atomic_folder(LEARNER) as learner, atomic_folder(INSTRUCTOR) as instructor:
-        write_learner(SOURCE, learner)
-        write_instructor(SOURCE, instructor)
+    try:
+        # Both folders or none: the first one takes its place only after both were written.
+        with atomic_folder(LEARNER) as learner, atomic_folder(INSTRUCTOR) as instructor:
+            write_learner(SOURCE, learner)
+            write_instructor(SOURCE, instructor)
+    except OSError as error:
+        raise OSError(describe(error)) from None
     print(f"{LEARNER.as_posix()}/ and {INSTRUCTOR.as_posix()}/ are written.")
     return 0
 

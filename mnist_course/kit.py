@@ -15,6 +15,7 @@ import pooch
 from mnist_course.files import atomic_folder
 from mnist_course.handout import write_learner
 from mnist_course.install import pip_environment
+from mnist_course.work import describe
 from mnist_helpers.data import load_mnist
 from mnist_helpers.saving import atomic_write
 
@@ -36,11 +37,14 @@ SYSTEM = f"{platform.system()} {platform.machine()}"
 
 def command(options):
     """Run ``mnist-course kit`` and return its exit status."""
-    if options.install_dataset:
-        install_dataset(options.install_dataset)
-        return 0
-    print("Downloading all packages (0.8 GB, a minute or more) ...", flush=True)
-    size = make_kit(KIT)
+    try:
+        if options.install_dataset:
+            install_dataset(options.install_dataset)
+            return 0
+        print("Downloading all packages (0.8 GB, a minute or more) ...", flush=True)
+        size = make_kit(KIT)
+    except OSError as error:
+        raise OSError(describe(error)) from None
     print(f"{KIT.as_posix()}/ has {size:,} MB: open its {PAGE_NAME}")
     return 0
 

@@ -23,6 +23,8 @@ LOCK_NAME = "lock"
 # A folder this old has its lock, if anybody uses it; seconds.
 SETTLED = 60
 
+# Bytes that macOS allows; Linux allows four more.
+MAX_SOCKET_PATH = 103
 # After the folder comes kernel-, 36 characters, -ipc- and a number.
 SOCKET_NAME_LENGTH = len("/kernel-") + 36 + len("-ipc-10")
 # Where the temporary folder's path is too long for a socket, as macOS' may be.
@@ -148,10 +150,7 @@ def _fits_sockets(folder):
     """Say whether the paths of a kernel's sockets are short enough, where there are any."""
     if os.name != "posix":
         return False
-    # 107 bytes on Linux, 103 on macOS; importing it costs nothing beside JupyterLab.
-    from zmq import IPC_PATH_MAX_LEN
-
-    return len(os.fsencode(folder)) + SOCKET_NAME_LENGTH <= IPC_PATH_MAX_LEN
+    return len(os.fsencode(folder)) + SOCKET_NAME_LENGTH <= MAX_SOCKET_PATH
 
 
 def _prepare_environment(folder):

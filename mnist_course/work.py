@@ -4,6 +4,7 @@ It needs the standard library alone, so that it works before anything is install
 """
 
 import argparse
+import errno
 import os
 import shutil
 import stat
@@ -15,6 +16,9 @@ from pathlib import Path
 NOTEBOOKS = Path("notebooks")
 WORK = Path("work")
 _REFUSED = 2
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NOT_A_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
 def main(arguments=None):
@@ -45,16 +49,20 @@ def describe(error):
 
     Examples
     --------
-    >>> describe(PermissionError(13, "Permission denied", "work"))
-    'work cannot be written (Permission denied): copy the whole folder to where you may write'
+    >>> describe(OSError(errno.ENOSPC, "No space left on device", "work"))
+    'work cannot be written (No space left on device): free some disk space'
     """
-    if error.filename is None:
-        return error.strerror or str(error)
+    # Others say all of it themselves.
+    if error.filename is None or not error.strerror:
+        return str(error)
     reason = error.strerror
     advice = "copy the whole folder to where you may write"
-    if "space" in reason or "quota" in reason:
+    if error.errno in FULL:
         advice = "free some disk space"
-    return f"{error.filename} cannot be written ({reason}): {advice}"
+    if error.errno in NOT_A_FOLDER:
+        advice = "give what has that name another one"
+    # A copy that failed has two names: of what was read, and of what could not be written.
+    return f"{error.filename2 or error.filename} cannot be written ({reason}): {advice}"
 
 
 def copy_notebooks(source, work):

@@ -3,6 +3,7 @@
 The tests marked `kit` build it with all its wheels and install from it; `make test-kit` runs them.
 """
 
+import errno
 import html.parser
 import json
 import os
@@ -185,6 +186,68 @@ def test_the_command_builds_the_kit_in_dist(monkeypatch, capsys):
     assert command(SimpleNamespace(install_dataset=None)) == 0
     assert built == [Path("dist/kit")]
     assert capsys.readouterr().out.endswith("dist/kit/ has 1,234 MB: open its START-HERE.html\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "copy the whole folder to where you may write"),
+        (errno.EROFS, "copy the whole folder to where you may write"),
+        (errno.ENOSPC, "free some disk space"),
+        (errno.EEXIST, "give what has that name another one"),
+    ],
+)
+def test_where_it_cannot_be_written_one_line_says_so_and_the_kit_of_before_stays(
+    tmp_path, monkeypatch, number, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dist/kit").mkdir(parents=True)
+    (tmp_path / "dist/kit/older").touch()
+
+    def fail(kit):
+        (kit / "half").touch()
+        raise OSError(number, os.strerror(number), str(kit / "half"))
+
+    monkeypatch.setattr(kit_module, "copy_project", fail)
+    with pytest.raises(OSError, match=words) as caught:
+        command(SimpleNamespace(install_dataset=None))
+    assert "half cannot be written" in str(caught.value) and "\n" not in str(caught.value)
+    assert file_names(tmp_path / "dist") == {"kit/older"}
+
+
+def test_what_is_read_only_here_can_be_written_in_the_kit(tmp_path, monkeypatch):
+    source = tmp_path / "mnist_course"
+    (source / "kit_files").mkdir(parents=True)
+    for path in (source / "kit_files/start", source / "a.py"):
+        path.write_text("text")
+        path.chmod(0o444)
+    (source / "kit_files/start").chmod(0o555)
+    for folder in (source / "kit_files", source):
+        folder.chmod(0o555)
+    (tmp_path / "kit").mkdir()
+    kit_module._copy_files(source, tmp_path / "kit")
+    kit_module._copy_files(source / "kit_files", tmp_path / "kit")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "kit").rglob("*")}
+    assert [name for name, mode in modes.items() if not mode & 0o200] == []
+    assert modes["start"] & 0o100 and not modes["a.py"] & 0o100
+    for folder in (source, source / "kit_files"):
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "text", "nothing"])
+def test_what_is_no_mnist_is_refused_in_one_line(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(kit_module.pooch, "os_cache", lambda name: tmp_path / name)
+    path = tmp_path / "mnist.npz"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("no digits")
+    with pytest.raises((OSError, ValueError)) as caught:
+        command(SimpleNamespace(install_dataset=str(path)))
+    assert "mnist.npz" in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "mnist_helpers/mnist.npz").exists()
 
 
 # --- the page ----------------------------------------------------------------------------------

@@ -99,9 +99,13 @@ def test_extras_and_version():
 
 
 def test_the_project_is_installed_the_same_way_everywhere():
-    for name in ("Makefile", "environment.yml", "postBuild"):
+    for name in ("environment.yml", "postBuild"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "--no-deps --no-build-isolation -e ." in text, name
+    # What `make` and the kit call; tests/project/test_makefile.py tries it.
+    installer = (ROOT / "mnist_course/install.py").read_text(encoding="utf-8")
+    for option in ('"--no-deps"', '"--no-build-isolation", "-e"'):
+        assert option in installer
     for name in (".ci/run", "postBuild"):
         assert os.access(ROOT / name, os.X_OK), f"{name} must be executable"
 
