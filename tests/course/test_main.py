@@ -268,7 +268,7 @@ def test_a_file_that_hides_a_module_is_named_where_a_run_failed(
 
 @pytest.mark.slow
 def test_no_file_of_the_working_folder_gets_into_a_command(tmp_path):
-    for name in ("argparse", "json", "keras", "numpy", "random", "warnings", "nbformat"):
+    for name in ("argparse", "json", "keras", "numpy", "random", "nbformat"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')", "utf-8")
     command = [sys.executable, "-m", "mnist_course", "run", "nosuch"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

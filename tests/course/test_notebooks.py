@@ -133,7 +133,7 @@ def test_outputs_and_execution_counts_are_taken_out():
 @pytest.fixture
 def home(monkeypatch):
     """A home directory; the real one may lie in the folder for temporary files."""
-    monkeypatch.setattr(Path, "home", lambda: Path("/srv/ann"))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path.replace("~", "/srv/ann"))
     return "/srv/ann"
 
 
@@ -223,3 +223,8 @@ def test_nobody_waits_for_a_pipe(tmp_path):
 def test_an_outcome_becomes_four_texts(record, cell, error, result, digits):
     outcome = {"notebook": "01", "record": record, "seconds": 1.25, "cell": cell, "error": error}
     assert outcome_texts(outcome) == ["01", "1.2", result, digits]
+
+
+def test_a_user_without_a_home_has_no_home_to_hide(monkeypatch):
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert hide_paths("~ and /srv/ann") == "~ and /srv/ann"
