@@ -153,6 +153,7 @@ def _explain(steps, predictions, file):
     # Not pyplot: a figure of its own needs no display, and nothing has to be closed.
     from matplotlib.figure import Figure
 
+    from mnist_helpers.plotting import course_style
     from mnist_helpers.reading import STEP_WIDTH, plot_reading, strip_widths
     from mnist_helpers.saving import atomic_write
 
@@ -165,19 +166,20 @@ def _explain(steps, predictions, file):
     n_steps = len(steps[with_ink[0]])
     widths = strip_widths(n_steps)
     size = (STEP_WIDTH * sum(widths), ROW_HEIGHT * len(with_ink))
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(with_ink), len(widths), squeeze=False, width_ratios=widths)
-    for row, path in zip(grid, with_ink, strict=True):
-        plot_reading(steps[path], predictions[path], row)
-        # A dollar in a file's name begins no formula.
-        row[0].set_xlabel(_name_in_figure(path), parse_math=False)
-    # A character that the figure's font lacks is drawn as a box: matplotlib warns of each.
-    try:
-        with atomic_write(file) as part, warnings.catch_warnings(action="ignore"):
-            figure.savefig(part)
-    except OSError as error:
-        # Without the path that `str` adds: it may be that of a temporary file.
-        raise OSError(f"{file} cannot be written: {error.strerror or error}") from error
+    with course_style():
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(with_ink), len(widths), squeeze=False, width_ratios=widths)
+        for row, path in zip(grid, with_ink, strict=True):
+            plot_reading(steps[path], predictions[path], row)
+            # A dollar in a file's name begins no formula.
+            row[0].set_xlabel(_name_in_figure(path), parse_math=False)
+        # A character that the figure's font lacks is drawn as a box: matplotlib warns of each.
+        try:
+            with atomic_write(file) as part, warnings.catch_warnings(action="ignore"):
+                figure.savefig(part)
+        except OSError as error:
+            # Without the path that `str` adds: it may be that of a temporary file.
+            raise OSError(f"{file} cannot be written: {error.strerror or error}") from error
     _print_message(f"{file} is drawn")
 
 

@@ -19,6 +19,7 @@ from mnist_course.notebooks import (
 )
 from mnist_course.pages import export_index, export_page
 from mnist_course.parameters import check_parameters, read_parameters, split_assignments
+from mnist_course.terminal import printable, table_lines
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import atomic_write
 
@@ -52,22 +53,14 @@ def command(options):
     output = Path(options.output)
     plans = _plan_all(options.notebooks, parameters, output)
     outcomes, problem = _run_all(plans, output)
-    _print_table([HEADINGS, *[outcome_texts(outcome) for outcome in outcomes]])
+    rows = [HEADINGS, *[outcome_texts(outcome) for outcome in outcomes]]
+    print("\n".join(table_lines(rows, right=(SECONDS_COLUMN,))))
     if problem:
-        print(f"mnist-course: {problem}", file=sys.stderr)
+        print(f"mnist-course: {printable(problem)}", file=sys.stderr)
         return 1
-    print(f"\nPages: {output}/index.html")
+    print(f"\nPages: {printable(str(output))}/index.html")
     failed = any(outcome["error"] for outcome in outcomes)
     return 1 if failed else 0
-
-
-def _print_table(rows):
-    columns = zip(*rows, strict=True)
-    widths = [max(len(text) for text in column) for column in columns]
-    for row in rows:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        cells[SECONDS_COLUMN] = row[SECONDS_COLUMN].rjust(widths[SECONDS_COLUMN])
-        print("  ".join(cells).rstrip())
 
 
 def run_notebooks(notebooks=(), *, parameters=None, output="results"):

@@ -82,6 +82,39 @@ def shorten(text, longest=LONGEST_MESSAGE):
     return f"{text[:half]} … {text[-half:]}"
 
 
+def table_lines(rows, *, right=()):
+    """Lay out a table whose columns are aligned; each cell is made `printable` first.
+
+    Parameters
+    ----------
+    rows : list of list of str
+        All of one length.
+    right : tuple of int
+        The numbers of the columns that are aligned on the right, from 0.
+
+    Returns
+    -------
+    list of str
+        A line for each row.
+
+    Examples
+    --------
+    >>> table_lines([["name", "seconds"], ["01", "7.5"]], right=(1,))
+    ['name  seconds', '01        7.5']
+    """
+    shown = [[printable(text) for text in row] for row in rows]
+    columns = zip(*shown, strict=True)
+    widths = [max(len(text) for text in column) for column in columns]
+    lines = []
+    for row in shown:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        for number in right:
+            cells[number] = row[number].rjust(widths[number])
+        # Without the spaces that fill up the last column.
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
 def has_home():
     """Tell whether this user has a home folder, without which Jupyter does not start.
 

@@ -17,6 +17,7 @@ from mnist_course.sweep.results import (
     varied_parameters,
     write_csv,
 )
+from mnist_course.terminal import printable, table_lines
 
 # The most runs that need no --yes.
 _MAX_RUNS = 1_000
@@ -133,12 +134,12 @@ def _print_runs(plan, cluster, output):
     finished = read_results(output)
     text = environment["dataset"]["text"]
     n_runs = _count(len(runs), "run")
-    print(f"{n_runs} of {plan.name} on {text}, into {output}:")
+    print(printable(f"{n_runs} of {plan.name} on {text}, into {output}:"))
     for run, parameters in runs.items():
         state = _state(finished.get(run))
         changed = plan.changed_parameters(parameters)
         # "failed" is the longest state.
-        print(f"{run}  {state:6}  {_format_parameters(changed)}")
+        print(printable(f"{run}  {state:6}  {_format_parameters(changed)}"))
 
 
 def _state(result):
@@ -153,23 +154,19 @@ def _report(results, output):
     failed = [result for result in results if result["error"]]
     varied = varied_parameters([result["parameters"] for result in results])
     for result in failed:
-        print(_describe_failure(result, varied))
+        print(printable(_describe_failure(result, varied)))
     # Such as "MNIST" of "MNIST: 60,000 training and 10,000 test digits".
     names = {result["digits"].partition(":")[0] for result in results}
     digits = " and ".join(sorted(names))
     n_good = len(results) - len(failed)
-    print(f"\n{_count(n_good, 'good run')}, {len(failed)} failed, on {digits}: {output}/runs.csv")
+    place = printable(f"{output}/runs.csv")
+    print(f"\n{_count(n_good, 'good run')}, {len(failed)} failed, on {digits}: {place}")
     return 1 if failed else 0
 
 
 def _print_table(table):
     """Print the head and the first rows of a table, its columns aligned."""
-    columns = zip(*table, strict=True)
-    widths = [max(len(text) for text in column) for column in columns]
-    for row in table[: 1 + _MAX_SETTINGS]:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        # Without the spaces that fill up the last column.
-        print("  ".join(cells).rstrip())
+    print("\n".join(table_lines(table[: 1 + _MAX_SETTINGS])))
     n_more = len(table) - 1 - _MAX_SETTINGS
     if n_more > 0:
         print(f"and {n_more:,} more settings")

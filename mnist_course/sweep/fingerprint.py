@@ -14,27 +14,14 @@ from packaging.utils import canonicalize_name
 import mnist_course
 import mnist_helpers
 from mnist_helpers.data import describe, load_mnist
+from mnist_helpers.keras_settings import check_settings, read_settings
 
 # Parameters that say where things are, not what is run.
 PLACES = ("data", "results_dir")
 _PROJECT = "mnist-helpers"
 # The project's extra with what runs the notebooks, such as papermill.
 _EXTRA = "course"
-# What Keras does when nobody says otherwise.
-_KERAS_DEFAULTS = {
-    "backend": "tensorflow",
-    "floatx": "float32",
-    "epsilon": 1e-7,
-    "image_data_format": "channels_last",
-    "nnx_enabled": False,
-}
-_KERAS_CHOICES = {
-    "floatx": ["float16", "float32", "float64"],
-    "image_data_format": ["channels_last", "channels_first"],
-}
-# Of Keras 2: settings files from then are still there.
-_OLD_BACKENDS = ("theano", "cntk", "plaidml.keras.backend")
-# Other variables that change numbers. Which device a run computes on may differ from worker to
+# Variables that change numbers, beside those of Keras. Which device a run computes on may differ from worker to
 # worker, as CUDA_VISIBLE_DEVICES does where each has a graphics card of its own.
 _NUMBER_VARIABLES = (
     "JAX_DEFAULT_DTYPE_BITS",
@@ -46,6 +33,8 @@ _NUMBER_VARIABLES = (
     "TF_XLA_FLAGS",
     "XLA_FLAGS",
 )
+# Limits on training, which no kernel of a run is given.
+_NOT_FOR_KERNELS = ("max_epochs", "max_steps_per_epoch")
 _PROGRAM_DIGITS = 8
 _PARAMETERS_DIGITS = 16
 
@@ -62,8 +51,8 @@ def describe_environment(data):
     -------
     dict
         `version` and `source`, as `describe_package` returns them; `backend`, the name of the one
-        that Keras will use; `settings`, the others of `keras_settings`, and variables that change
-        numbers, by name; `packages`, the version of each package this project needs, by name;
+        that Keras will use; `settings`, the others that Keras takes from its user, and variables
+        that change numbers, by name; `packages`, the version of each package this project needs, by name;
         `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits are not
         MNIST's, or an empty text. All values are plain, so that they can be sent and stored.
 
@@ -72,8 +61,11 @@ def describe_environment(data):
     ValueError, OSError
         If `load_mnist` refuses `data`, or Keras' settings are damaged.
     """
-    settings = keras_settings()
+    settings, file = read_settings()
+    check_settings(settings, file)
     backend = settings.pop("backend")
+    for name in _NOT_FOR_KERNELS:
+        del settings[name]
     for name in _NUMBER_VARIABLES:
         settings[name] = os.environ.get(name)
     dataset, dataset_warning = _describe_dataset(data)
@@ -234,102 +226,6 @@ def _describe_dataset(data):
         dataset = describe(load_mnist(data))
     messages = [str(warning.message) for warning in caught]
     return dataset, "".join(messages)
-
-
-def keras_settings():
-    """Read what decides how Keras computes, without importing Keras, which takes seconds.
-
-    As Keras does, it looks into the file ``keras.json`` and at the variables that begin with KERAS.
-
-    Returns
-    -------
-    dict
-        `backend` (a name), `floatx`, `epsilon`, `image_data_format`, `nnx_enabled`, and
-        `max_epochs` and `max_steps_per_epoch`, which are None where nothing limits a training.
-
-    Raises
-    ------
-    ValueError, OSError
-        If Keras could not take the settings, or would pass over a file that is damaged. The
-        message names the file or the variable.
-    """
-    path = _keras_file()
-    settings = {**_KERAS_DEFAULTS, **_read_keras_file(path)}
-    backend_cause = str(path)
-    if os.environ.get("KERAS_BACKEND"):
-        settings["backend"] = os.environ["KERAS_BACKEND"]
-        backend_cause = "the variable KERAS_BACKEND"
-    if settings["backend"] in _OLD_BACKENDS:
-        raise ValueError(
-            f"{backend_cause} asks for the back end {settings['backend']!r}, which Keras has not "
-            'had since 2023: write "tensorflow" there'
-        )
-    if "KERAS_NNX_ENABLED" in os.environ:
-        settings["nnx_enabled"] = os.environ["KERAS_NNX_ENABLED"].lower() in ("true", "1")
-    for name in ("max_epochs", "max_steps_per_epoch"):
-        settings[name] = _read_limit(f"KERAS_{name.upper()}")
-    return settings
-
-
-def _keras_file():
-    """Find the file with Keras' settings, where Keras looks for it."""
-    home = os.environ.get("KERAS_HOME")
-    if home is None:
-        user_home = os.path.expanduser("~")
-        if not os.access(user_home, os.W_OK):
-            user_home = "/tmp"
-        home = os.path.join(user_home, ".keras")
-    return Path(os.path.expanduser(os.path.join(home, "keras.json")))
-
-
-def _read_keras_file(path):
-    """Read those settings of a file that decide results; none, if there is no file."""
-    if not path.exists():
-        return {}
-    if not path.is_file():
-        raise ValueError(f"{path} must be a file with Keras' settings: move away what is there")
-    try:
-        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} must be JSON with Keras' settings ({error}): mend or delete it"
-        ) from None
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{path} must be a JSON object with Keras' settings; received "
-            f"{type(content).__name__}: mend or delete it"
-        )
-    settings = {name: content[name] for name in _KERAS_DEFAULTS if name in content}
-    for name, value in settings.items():
-        _check_keras_setting(path, name, value)
-    return settings
-
-
-def _check_keras_setting(path, name, value):
-    choices = _KERAS_CHOICES.get(name)
-    if choices is not None and value not in choices:
-        expected = " or ".join(choices)
-    elif type(value) is not type(_KERAS_DEFAULTS[name]):
-        expected = f"such as {_KERAS_DEFAULTS[name]!r}"
-    else:
-        return
-    raise ValueError(f"{path}: {name} must be {expected}; received {value!r}: mend or delete it")
-
-
-def _refuse_constant(text):
-    raise ValueError(f"{text} is no number")
-
-
-def _read_limit(variable):
-    text = os.environ.get(variable)
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(
-            f"the variable {variable} must be a whole number; received {text!r}: unset it"
-        ) from None
 
 
 @functools.cache

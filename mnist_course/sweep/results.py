@@ -16,6 +16,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+from mnist_course.terminal import printable
 from mnist_helpers.record import format_metrics, validate_record
 from mnist_helpers.saving import atomic_write
 from mnist_helpers.tables import group_rows
@@ -160,7 +161,9 @@ def read_results(folder, *, set_aside=False):
             results[path.stem] = read_result(path)
         except (ValueError, OSError) as error:
             end = _set_aside(path) if set_aside else "it is left out"
-            print(f"{_printable(path)} holds no result ({_reason(error)}): {end}", file=sys.stderr)
+            print(
+                f"{printable(str(path))} holds no result ({_reason(error)}): {end}", file=sys.stderr
+            )
     return results
 
 
@@ -276,19 +279,13 @@ def _set_aside(path):
         path.rename(target)
     except OSError as error:
         return f"its run is done again, but it could not be renamed ({_reason(error)})"
-    return f"it is now {_printable(target.name)}, and its run is done again"
+    return f"it is now {printable(target.name)}, and its run is done again"
 
 
 def _reason(error):
     """Say in one line what an error says, without the paths that an OSError adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return _printable(textwrap.shorten(text, _MAX_REASON, placeholder=" …"))
-
-
-def _printable(text):
-    """Write what a terminal would take for a command, as in a file's name, by its number."""
-    text = str(text)
-    return text if text.isprintable() else ascii(text)
+    return printable(textwrap.shorten(text, _MAX_REASON, placeholder=" …"))
 
 
 def result_row(result):
