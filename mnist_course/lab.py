@@ -5,23 +5,19 @@ listen to the code and the outputs. Here both sides meet in a folder that only i
 """
 
 import os
-import shutil
 import signal
 import sys
 import tempfile
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 from mnist_course.work import NOTEBOOKS, WORK, copy_notebooks, describe
+from mnist_helpers.scratch import scratch_folder
 
 _REFUSED = 2
 _INTERRUPTED = 130
 
-PREFIX = "mnist-lab-"
-LOCK_NAME = "lock"
-# A folder this old has its lock, if anybody uses it; seconds.
-SETTLED = 60
+# As long as the name of a scratch folder.
+SCRATCH_NAME = ".mnist-0123-01234567"
 
 # Bytes that macOS allows; Linux allows four more.
 MAX_SOCKET_PATH = 103
@@ -30,10 +26,10 @@ SOCKET_NAME_LENGTH = len("/kernel-") + 36 + len("-ipc-10")
 # Where the temporary folder's path is too long for a socket, as macOS' may be.
 SHORT_FOLDER = os.path.join(os.sep, "tmp")
 
-# What a kernel says of itself. JupyterLab's debugger opens a port on which any local user could
-# run code as you, as was tried: so it is not offered. Of the kernel's own ports one remains, which
-# takes in what its child processes print; who knows nothing of its random key gets nothing out of
-# it and nothing in.
+# What a kernel says of itself. JupyterLab's debugger opens a port that any local user can reach,
+# and debugpy, which listens there, runs what it is told: so it is not offered. Of the kernel's
+# own ports one remains, which takes in what its child processes print; who knows nothing of its
+# random key gets nothing out of it and nothing in.
 KERNEL_METADATA = {"debugger": False, "supported_encryption": ["curve"]}
 
 # Where programs keep a user's settings, by the variable that names another place.
@@ -58,7 +54,7 @@ def main(arguments=None):
         arguments = sys.argv[1:]
     try:
         copy_notebooks(NOTEBOOKS, WORK)
-        with private_folder() as folder:
+        with scratch_folder(_temporary_folder()) as folder:
             _prepare_environment(folder)
             _run_jupyterlab([*_options(folder), *arguments])
     except OSError as error:
@@ -72,62 +68,12 @@ def main(arguments=None):
 # --- a folder of one's own ---------------------------------------------------------------------
 
 
-@contextmanager
-def private_folder():
-    """Give a folder that only this user may enter; it goes away afterwards.
-
-    What an earlier one left because its process was killed goes away, too.
-
-    Yields
-    ------
-    pathlib.Path
-    """
-    parent = _temporary_folder()
-    _remove_leftovers(parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    with open(folder / LOCK_NAME, "w") as lock:
-        _try_to_lock(lock)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _temporary_folder():
     """Return the folder for temporary files, or a shorter one where sockets need it."""
     parent = tempfile.gettempdir()
-    if not _fits_sockets(Path(parent, f"{PREFIX}12345678")) and os.access(SHORT_FOLDER, os.W_OK):
+    if not _fits_sockets(Path(parent, SCRATCH_NAME)) and os.access(SHORT_FOLDER, os.W_OK):
         return SHORT_FOLDER
     return parent
-
-
-def _remove_leftovers(parent):
-    """Remove this user's folders whose process has ended without doing so."""
-    for folder in Path(parent).glob(f"{PREFIX}*"):
-        try:
-            status = folder.lstat()
-            is_ours = os.name == "posix" and status.st_uid == os.geteuid()
-            if not is_ours or time.time() - status.st_mtime < SETTLED:
-                continue
-            with open(folder / LOCK_NAME) as lock:
-                is_left = _try_to_lock(lock)
-        except OSError:
-            continue
-        if is_left:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _try_to_lock(file):
-    """Lock an open file until this process ends or closes it; say whether that was possible."""
-    if os.name != "posix":
-        return False
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 # --- JupyterLab --------------------------------------------------------------------------------

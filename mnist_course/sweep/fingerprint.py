@@ -21,8 +21,8 @@ PLACES = ("data", "results_dir")
 _PROJECT = "mnist-helpers"
 # The project's extra with what runs the notebooks, such as papermill.
 _EXTRA = "course"
-# Variables that change numbers, beside those of Keras. Which device a run computes on may differ from worker to
-# worker, as CUDA_VISIBLE_DEVICES does where each has a graphics card of its own.
+# Variables that change numbers, beside those of Keras. Which device a run computes on may differ
+# from worker to worker, as CUDA_VISIBLE_DEVICES does where each has a graphics card of its own.
 _NUMBER_VARIABLES = (
     "JAX_DEFAULT_DTYPE_BITS",
     "JAX_DEFAULT_MATMUL_PRECISION",
@@ -52,8 +52,8 @@ def describe_environment(data):
     dict
         `version` and `source`, as `describe_package` returns them; `backend`, the name of the one
         that Keras will use; `settings`, the others that Keras takes from its user, and variables
-        that change numbers, by name; `packages`, the version of each package this project needs, by name;
-        `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits are not
+        that change numbers, by name; `packages`, the version of each package this project needs,
+        by name; `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits are not
         MNIST's, or an empty text. All values are plain, so that they can be sent and stored.
 
     Raises

@@ -6,6 +6,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnist_helpers.scratch import scratch_folder
+
 # What nobody but the owner may do with a new file: read, write, execute.
 _OWNER_ONLY = 0o077
 _ROOT = 0
@@ -48,9 +50,8 @@ def private_folder():
         If another user could put another folder in its place.
     """
     refuse_foreign_folder(tempfile.gettempdir())
-    # A kernel that has just been killed may still be writing.
-    with tempfile.TemporaryDirectory(prefix="mnist-sweep-", ignore_cleanup_errors=True) as folder:
-        yield folder
+    with scratch_folder() as folder:
+        yield str(folder)
 
 
 def refuse_foreign_folder(folder):

@@ -5,7 +5,6 @@ import os
 import signal
 import stat
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,7 +12,8 @@ import pytest
 from support.lab import ask, learners_lab, run_in_kernel
 
 from mnist_course import lab as lab_module
-from mnist_course.lab import PREFIX, SETTLED, main, private_folder
+from mnist_course.lab import main
+from mnist_helpers.scratch import scratch_folder
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no sockets of this kind")
 
@@ -94,44 +94,13 @@ def test_where_sockets_are_not_to_be_had_ports_are_encrypted(tmp_path, monkeypat
         assert "no home folder here ('/nonexistent')" in said[0] and "encrypted" in said[1]
         lab.process.kill()
         lab.process.wait()
-    # The next start removes what that one left; it may still be starting for a minute.
+    # The next start removes what that one left.
     assert runtime.exists()
-    with private_folder():
-        assert runtime.exists()
-    long_ago = time.time() - 2 * SETTLED
-    os.utime(runtime, (long_ago, long_ago))
-    with private_folder():
+    with scratch_folder(runtime.parent):
         assert not runtime.exists()
 
 
 # --- a folder of one's own ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(lab_module, "SHORT_FOLDER", str(tmp_path))
-    return tmp_path
-
-
-@posix
-def test_only_what_is_left_of_ours_is_removed(temporary):
-    with private_folder() as in_use:
-        left = temporary / f"{PREFIX}left"
-        kept = temporary / f"{PREFIX}not-a-lab"
-        for folder in (left, kept):
-            folder.mkdir()
-        (left / "lock").touch()
-        (temporary / f"{PREFIX}link").symlink_to(temporary)
-        long_ago = time.time() - 2 * SETTLED
-        for folder in (in_use, left, kept):
-            os.utime(folder, (long_ago, long_ago))
-        with private_folder() as another:
-            assert stat.S_IMODE(another.stat().st_mode) == 0o700
-            assert in_use.exists() and kept.exists() and not left.exists()
-    assert sorted(path.name for path in temporary.iterdir()) == sorted(
-        [f"{PREFIX}link", f"{PREFIX}not-a-lab"]
-    )
 
 
 @posix
@@ -139,9 +108,7 @@ def test_a_temporary_folder_with_a_long_path_gives_way_to_a_short_one(tmp_path, 
     long = tmp_path / ("l" * 100)
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
-    with private_folder() as folder:
-        assert folder.parent == Path(lab_module.SHORT_FOLDER)
-        assert not list(long.iterdir())
+    assert lab_module._temporary_folder() == lab_module.SHORT_FOLDER
 
 
 def test_settings_are_kept_elsewhere_where_the_home_does_not_take_them(
