@@ -53,8 +53,9 @@ def describe_environment(data):
         `version` and `source`, as `describe_package` returns them; `backend`, the name of the one
         that Keras will use; `settings`, the others that Keras takes from its user, and variables
         that change numbers, by name; `packages`, the version of each package this project needs,
-        by name; `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits are not
-        MNIST's, or an empty text. All values are plain, so that they can be sent and stored.
+        by name; `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits
+        are not MNIST's, or an empty text. All values are plain, so that they can be sent and
+        stored.
 
     Raises
     ------
