@@ -130,7 +130,7 @@ def make_huge(path):
 NO_FILES = [
     make_folder,
     make_huge,
-    os.mkfifo,
+    lambda path: os.mkfifo(path),
     lambda path: path.symlink_to("nowhere"),
     lambda path: path.symlink_to(path.name),
     lambda path: path.symlink_to("/dev/zero"),
