@@ -13,7 +13,12 @@ def sweep(notebook, grid, *, output=None, cluster=None, timeout=None, retry_fail
 
     Finished runs are not repeated, unless the notebook's code, this project's code, an installed
     version, the back end or the digits have changed since. So a sweep that was stopped, however
-    that happened, goes on when you call it again.
+    that happened, goes on when you call it again. A run that began and failed is finished too; one
+    that failed by the machine's fault (its kernel did not start, its worker was killed, the
+    worker's disk was full) is done again.
+
+    All that a sweep writes is private: only you can read it. To share results, give others that
+    right (``chmod -R a+rX``).
 
     In a script, call it below ``if __name__ == "__main__":``, because each worker imports the
     script.

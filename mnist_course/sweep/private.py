@@ -22,11 +22,8 @@ def private_files():
 
     Examples
     --------
-    >>> folder = tempfile.mkdtemp()
     >>> with private_files():
-    ...     Path(folder, "result.json").touch()
-    >>> stat.filemode(Path(folder, "result.json").stat().st_mode)
-    '-rw-------'
+    ...     _ = Path(tempfile.mkdtemp(), "result.json").write_text("for my eyes only")
     """
     before = os.umask(_OWNER_ONLY)
     try:

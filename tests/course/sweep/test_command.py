@@ -125,7 +125,7 @@ def test_a_dry_run_names_what_is_no_result_and_leaves_it_there(here, capsys):
     before = files(here)
     assert main("sweep 01_stub --set seed=1 --set data=digits --output out --dry-run".split()) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert "out/runs/bad.json holds no result" in line
+    assert "bad.json holds no result" in line
     assert files(here) == before
 
 
@@ -151,7 +151,7 @@ def test_a_table_that_cannot_be_written_is_told_in_one_line(here, capsys):
     Path("out", "runs.csv").mkdir()
     assert main(["collect", "out"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("mnist-course: out/runs.csv cannot be written (Is a directory)")
+    assert "runs.csv cannot be written (" in line
 
 
 def test_many_runs_need_a_yes(here, capsys):

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pwd
 import shutil
 import socket
 import ssl
@@ -17,6 +16,8 @@ from support.sweep_stub import Seed, finish, start, started_seeds, wait_until, w
 
 from mnist_course.sweep.private import private_files, private_folder, refuse_foreign_folder
 
+# Windows has neither this module nor these rights.
+pwd = pytest.importorskip("pwd", exc_type=ImportError)
 NOBODY = pwd.getpwnam("nobody")
 
 

@@ -43,6 +43,8 @@ def test_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch, full, left):
     assert read_results(tmp_path) == {}
 
 
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="this system has other files")
+
 GOOD = make_scored(1, 0.9, seed=1)
 NAME = "aaaaaaaa-1.json"
 
@@ -127,14 +129,14 @@ def make_huge(path):
 NO_FILES = [
     make_folder,
     make_huge,
-    os.mkfifo,
+    lambda path: os.mkfifo(path),
     lambda path: path.symlink_to("nowhere"),
     lambda path: path.symlink_to(path.name),
     lambda path: path.symlink_to("/dev/zero"),
 ]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="this system has no such files")
+@needs_posix
 @pytest.mark.parametrize("make", NO_FILES, ids=range(len(NO_FILES)))
 def test_what_is_no_plain_file_is_set_aside_unread(tmp_path, capsys, make):
     (tmp_path / "runs").mkdir()
@@ -144,6 +146,7 @@ def test_what_is_no_plain_file_is_set_aside_unread(tmp_path, capsys, make):
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [f"{NAME}.unreadable"]
 
 
+@needs_posix
 @pytest.mark.parametrize("name", ["a\nb.json", "\x1b[31mred.json", "\udcff.json", "ü b'.json"])
 def test_odd_names_stay_in_one_line_and_send_a_terminal_no_codes(tmp_path, capsys, name):
     (tmp_path / "runs").mkdir()
@@ -164,6 +167,7 @@ def test_nothing_that_was_set_aside_is_replaced(tmp_path, capsys):
     assert contents == ["1", "22", "333"]
 
 
+@needs_posix
 def test_what_cannot_be_renamed_is_said_to_stay(tmp_path, capsys):
     # With the ending, the name is longer than a file system takes.
     name = "a" * 245 + ".json"
@@ -174,6 +178,7 @@ def test_what_cannot_be_renamed_is_said_to_stay(tmp_path, capsys):
     assert "its run is done again, but it could not be renamed (File name too long)" in line
 
 
+@needs_posix
 def test_a_folder_for_results_is_checked_before_anything_runs(tmp_path):
     check_folder(tmp_path)
     assert list((tmp_path / "runs").iterdir()) == []
@@ -183,6 +188,7 @@ def test_a_folder_for_results_is_checked_before_anything_runs(tmp_path):
         check_folder(tmp_path)
 
 
+@needs_posix
 def test_a_table_that_cannot_be_written_is_told_in_one_line(tmp_path):
     (tmp_path / "runs.csv").mkdir()
     with pytest.raises(OSError) as error:
