@@ -12,7 +12,7 @@ LIGHT_EDGE = 0.5
 # Pixels above this share of the brightest one belong to the digit.
 INK_SHARE = 1 / 10
 # Larger numbers cannot be handed to a network, and overflow when they are compared.
-LARGEST = np.finfo("float32").max
+LARGEST = float(np.finfo("float32").max)
 
 
 def diagnose_input(x):

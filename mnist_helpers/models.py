@@ -186,7 +186,8 @@ def load_pretrained(name):
     Raises
     ------
     ValueError
-        If there is no such network, or if its file is not the one that its card describes.
+        If there is no such network, or if its file is missing or not the one that its card
+        describes.
 
     Examples
     --------
@@ -195,7 +196,12 @@ def load_pretrained(name):
     """
     card = read_card(name)
     path = resources.files("mnist_helpers") / "pretrained" / f"{name}.npz"
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"the weights of {name!r} cannot be read ({error.strerror}): install the package again."
+        ) from error
     expected = card["sha256"]
     received = hashlib.sha256(content).hexdigest()
     if received != expected:

@@ -14,7 +14,9 @@ def read_gray(image, side):
     """Read a picture as gray levels, shrunk to at most `side` pixels.
 
     A photograph is turned upright. Of an animation, the first frame is read. Transparent parts
-    become white, or black where the ink is light.
+    become white, or black where the ink is light. Files and bytes are decoded in a process of its
+    own with limits of time and memory (`decoder`); a Pillow image that you opened yourself is
+    decoded by Pillow, here and without them.
 
     Parameters
     ----------
@@ -34,7 +36,8 @@ def read_gray(image, side):
     FileNotFoundError
         If there is no such file.
     BadPictureError
-        If it is not a picture, is too large, or cannot be read. This is a ValueError.
+        If it is not a picture, is too large, takes too much to decode, or cannot be read. This is
+        a ValueError.
 
     Examples
     --------

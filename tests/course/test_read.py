@@ -78,7 +78,7 @@ def test_only_so_many_pictures_are_explained(pictures, capsys):
     assert "at most 30 pictures; received 31" in capsys.readouterr().err
 
 
-ODD_NAMES = ["a$b$.png", "x_^{\\frac.png", "l" * 250 + ".png", "数字.png", "-7.png"]
+ODD_NAMES = ["a$b$.png", "$_^{\\frac$.png", "l" * 250 + ".png", "数字.png", "-7.png"]
 NOT_UTF8 = os.fsdecode(b"\xff\xfe.png")
 
 
@@ -123,7 +123,7 @@ def test_odd_names_are_drawn_in_the_figure(odd_names, pictures, capsys):
     assert capsys.readouterr().err == "mnist-course: new/strip.svg is drawn\n"
     # In an SVG, each text is also a comment.
     drawn = (pictures / "new" / "strip.svg").read_text(encoding="utf-8")
-    for text in ("a$b$.png", r"x_^{\frac.png", "l" * 23 + "…", r"two\nlines\x1b[31m.png"):
+    for text in ("a$b$.png", r"$_^{\frac$.png", "l" * 23 + "…", r"two\nlines\x1b[31m.png"):
         assert f"<!-- {text} -->" in drawn
 
 

@@ -178,6 +178,9 @@ def test_a_damaged_network_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(models.resources, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match="install the package again"):
         models.load_pretrained("cnn")
+    (tmp_path / "pretrained" / "reader.npz").unlink()
+    with pytest.raises(ValueError, match="No such file .*install the package again"):
+        models.load_pretrained("reader")
     assert models.load_pretrained("mlp").count_params() == 669_706
 
 
