@@ -320,7 +320,7 @@ def print_training_speed():
     """Print, as JSON, which Keras this is and then how fast it trains notebook 01's network."""
     from mnist_helpers.keras_settings import keras_defaults
 
-    with keras_defaults():
+    with keras_defaults(keep_messages=True):
         import keras
 
     backend = keras.config.backend()

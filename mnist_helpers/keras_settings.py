@@ -51,7 +51,7 @@ class KerasSettingsError(ValueError):
 
 
 @contextlib.contextmanager
-def keras_defaults():
+def keras_defaults(*, keep_messages=False):
     """Import Keras in this block: with Keras' own defaults, and without start-up messages.
 
     Whatever Keras' settings file (``~/.keras/keras.json``) and the variables ``KERAS_…`` say,
@@ -61,6 +61,12 @@ def keras_defaults():
 
     TensorFlow's C++ code writes several lines to standard error when it is first imported,
     whatever the log level says. They are dropped; if the block raises, they are shown after all.
+
+    Parameters
+    ----------
+    keep_messages : bool
+        Whether to show the messages in any case: a program that may crash in this block needs
+        them, because then nobody is left to show them.
 
     Raises
     ------
@@ -86,7 +92,8 @@ def keras_defaults():
         "KERAS_MAX_EPOCHS": None,
         "KERAS_MAX_STEPS_PER_EPOCH": None,
     }
-    with _silence_stderr(), _set_variables(variables):
+    messages = contextlib.nullcontext() if keep_messages else _silence_stderr()
+    with messages, _set_variables(variables):
         yield
     keras = sys.modules.get("keras")
     if keras is not None:
@@ -119,8 +126,9 @@ def read_settings():
     >>> file.name
     'keras.json'
     """
-    # Keras itself would take /tmp/.keras where the home folder cannot be written. Anybody can
-    # make that folder, and decide for others. `keras_defaults` sends Keras to this one instead.
+    # Where the home folder cannot be written, Keras itself would take one in the folder for
+    # temporary files. Anybody can make that, and decide for others. `keras_defaults` sends Keras
+    # to this one instead.
     folder = os.environ.get("KERAS_HOME") or os.path.join(_home(), ".keras")
     file = Path(os.path.expanduser(folder), "keras.json")
     settings = {"backend": DEFAULT_BACKEND} | DEFAULTS

@@ -20,6 +20,8 @@ _HOST_CHARACTERS = 4
 # A shared disk may keep the locks of each computer apart. A folder that another computer made is
 # left alone until nobody can be using it any more.
 _OTHER_HOST_SECONDS = 7 * 24 * 3600
+# Another process can be in the way once or twice, not always.
+_MAX_TRIES = 100
 # What systems say of a disk that knows no locks, as some shared ones do.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -174,21 +176,22 @@ def _make_folder(parent):
     """Return a new, locked folder as a tempfile.TemporaryDirectory, and the lock or None."""
     from filelock import Timeout
 
-    while True:
+    for _ in range(_MAX_TRIES):
         folder = tempfile.TemporaryDirectory(
             prefix=_own_prefix(), dir=parent, ignore_cleanup_errors=True
         )
         try:
             lock = take_lock(Path(folder.name, LOCK_NAME))
-        except Timeout:
+        except (Timeout, FileNotFoundError, FileExistsError):
             # Another process came upon the folder before it was locked, and is removing it.
             folder.cleanup()
             continue
-        if _is_private(os.stat(folder.name)):
+        if _is_private(folder.name):
             return folder, lock
-        # It had been removed already, and filelock has made it again, open to others.
+        # It had been removed already, and filelock may have made it again, open to others.
         _release(lock)
         folder.cleanup()
+    raise OSError(f"no temporary folder stays in {parent}: does something else remove them?")
 
 
 def _release(lock):
@@ -196,8 +199,12 @@ def _release(lock):
         lock.release()
 
 
-def _is_private(status):
-    """Say whether a folder, or a file, is this user's and nobody else may read it."""
+def _is_private(folder):
+    """Say whether a folder is there, is this user's, and nobody else may read it."""
+    try:
+        status = os.stat(folder)
+    except FileNotFoundError:
+        return False
     if os.name != "posix":
         return True
     return status.st_uid == os.getuid() and status.st_mode & 0o077 == 0
@@ -221,6 +228,13 @@ def _remove_unused(folder):
     lock = take_lock(Path(folder, LOCK_NAME))
     if lock is None:
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    lock.release()
-    shutil.rmtree(folder, ignore_errors=True)
+    if os.name == "posix":
+        # Its maker may just be about to lock it: under its name there is nothing to lock any more.
+        doomed = f"{folder}-old"
+        os.rename(folder, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+        lock.release()
+    else:
+        # Windows removes no file that is locked.
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)

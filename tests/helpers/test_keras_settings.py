@@ -226,7 +226,7 @@ def keras_imports(code):
     lines = {node.lineno for node in ast.walk(tree) if _imports_keras(node)}
     inside = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "keras_defaults()":
+        if isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("keras_defaults("):
             inside |= {child.lineno for child in node.body if _imports_keras(child)}
     return lines, inside
 

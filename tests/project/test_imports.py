@@ -282,7 +282,7 @@ def distributions():
 
 def third_party(code):
     """Return the distributions that code imports from, as {module: possible distributions}."""
-    ours = {*PACKAGES, "support"}
+    ours = {*PACKAGES, "campaign", "support"}
     ours |= {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     found = {}
     for module in top_level(code) - ours - sys.stdlib_module_names:

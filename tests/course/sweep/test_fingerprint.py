@@ -152,15 +152,15 @@ def test_the_back_end_is_the_one_that_keras_would_take(keras_home, monkeypatch):
     assert backend() == "tensorflow"
     settings.write_text("{}")
     assert backend() == "tensorflow"
-    settings.write_text('{"backend": "torch"}')
-    assert backend() == "torch"
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert backend() == "jax"
-    monkeypatch.setenv("KERAS_BACKEND", "")
-    assert backend() == "torch"
     # Like jax and torch, pytest is not among what the project requires.
-    monkeypatch.setenv("KERAS_BACKEND", "pytest")
+    monkeypatch.setattr("mnist_helpers.keras_settings.BACKENDS", ("tensorflow", "pytest", "pip"))
+    settings.write_text('{"backend": "pytest"}')
+    assert backend() == "pytest"
     assert describe_environment("digits")["packages"]["pytest"] == pytest.__version__
+    monkeypatch.setenv("KERAS_BACKEND", "pip")
+    assert backend() == "pip"
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert backend() == "pytest"
 
 
 SETTINGS = {

@@ -84,10 +84,10 @@ BAD_CONTENTS = {
     json.dumps(GOOD | {"record": None}): "a good run has a record",
     json.dumps(GOOD | {"record": {}}): "record must have the keys",
     json.dumps(GOOD | {"started": "no"}): "`started` must be true or false",
-    json.dumps(with_record(schema=2)): "schema 1 can be read; this record has schema 2",
+    json.dumps(with_record(schema=2)): "record must have the keys",
     json.dumps(with_record(metrics={"a": "b"})): "metrics['a'] has the wrong type",
     json.dumps(with_record(metrics={"a": "b" * 1_000_000})): "metrics['a'] has the wrong type",
-    json.dumps(with_record(metrics={"a": 10**400})): "a is too large a number",
+    json.dumps(with_record(metrics={"a": 10**400})): "must be a number that a float can hold",
     json.dumps(with_record(seconds=[])): "seconds",
     "\udcff": "can't decode",
 }
