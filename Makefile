@@ -8,7 +8,7 @@ BACKENDS ?= jax torch
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 export JUPYTER_PREFER_ENV_PATH = 1
 
-.PHONY: help run lab test test-fast test-browser test-kit test-cluster test-backends handout kit notebooks bench bench-full work reset lock clean FORCE
+.PHONY: help run lab test test-fast test-browser test-kit test-cluster test-backends campaign handout kit notebooks bench bench-full work reset lock clean FORCE
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -55,6 +55,9 @@ test-backends: .venv/ready-dev  ## run tests and notebooks on JAX and PyTorch (B
 	  KERAS_BACKEND=$$backend .venv-$$backend/bin/python -m pytest -n $(JOBS) --dist load \
 	    -m 'not root and not browser and not kit' $(or $(ARGS),tests) || exit 1; \
 	done
+
+campaign: .venv/ready-dev  ## break things on purpose for ten minutes (ARGS="--minutes 60 --seed 2")
+	@cd tests && ../.venv/bin/python -m campaign $(ARGS)
 
 handout: .venv/ready  ## write the notebooks for learners and for the instructor into dist/
 	@.venv/bin/python -m mnist_course handout
