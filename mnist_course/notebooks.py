@@ -29,6 +29,9 @@ TOOL_TAGS = [
 ]
 TOOL_TAG_PREFIX = "nbval-"
 
+# A kernel has a folder of its own for temporary files, in a scratch folder with a random name.
+SCRATCH_FOLDER = r"(?:[/\\]\.mnist-[\w-]+(?:[/\\]tmp)?)?"
+
 # The key under which an executed notebook's metadata holds the outcome of its run.
 OUTCOME_KEY = "mnist_helpers"
 
@@ -218,8 +221,11 @@ def _replace_places(value, names):
         return replaced
     if isinstance(value, str):
         for place, name in names.items():
+            pattern = re.escape(place)
+            if name == "tmp":
+                pattern += SCRATCH_FOLDER
             # One folder's name may begin another's: "ann" is not to be found in "anna".
-            value = re.sub(rf"{re.escape(place)}(?![\w.-])", name, value)
+            value = re.sub(rf"{pattern}(?![\w.-])", name, value)
     return value
 
 

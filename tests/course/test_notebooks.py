@@ -19,6 +19,7 @@ from mnist_course.notebooks import (
     strip_outputs,
 )
 from mnist_helpers.record import MIME_TYPE
+from mnist_helpers.scratch import scratch_folder
 
 RECORD = {
     "schema": 1,
@@ -223,6 +224,12 @@ def test_nobody_waits_for_a_pipe(tmp_path):
 def test_an_outcome_becomes_four_texts(record, cell, error, result, digits):
     outcome = {"notebook": "01", "record": record, "seconds": 1.25, "cell": cell, "error": error}
     assert outcome_texts(outcome) == ["01", "1.2", result, digits]
+
+
+def test_a_kernels_own_temporary_folder_is_hidden_whatever_its_name():
+    with scratch_folder() as folder:
+        text = f"{folder / 'tmp'} and {folder / 'tmp' / 'a.png'} and {folder.parent / 'b.png'}"
+        assert hide_paths(text) == "tmp and tmp/a.png and tmp/b.png"
 
 
 def test_a_user_without_a_home_has_no_home_to_hide(monkeypatch):
