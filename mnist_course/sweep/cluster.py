@@ -1,5 +1,6 @@
 """The workers of a sweep: processes on this machine, or a Dask cluster that is there already."""
 
+import atexit
 import logging
 import re
 import sys
@@ -173,10 +174,14 @@ def _start_workers(n_workers, folder):
     context manager
     """
     from distributed import Nanny, SpecCluster
+    from distributed.deploy.spec import close_clusters
     from distributed.security import Security
 
     from mnist_course.sweep.servers import PrivateScheduler, PrivateWorker
 
+    # This cluster is closed by its `with` block. When Python ends, Dask would try once more, and
+    # show a traceback where a signal has stopped it halfway.
+    atexit.unregister(close_clusters)
     security = Security.temporary()
     place = {
         "host": "127.0.0.1",

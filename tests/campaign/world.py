@@ -133,7 +133,7 @@ class World:
 
     def check_leftovers(self):
         """Raise an AssertionError if a finished command has left something temporary."""
-        left = [str(path) for path in self.temporary.iterdir()]
+        left = [str(path) for path in self.temporary.iterdir() if not _is_pythons_own(path)]
         runtime = self.home / ".local/share/jupyter/runtime"
         if runtime.exists():
             left += [str(path) for path in runtime.iterdir()]
@@ -157,6 +157,14 @@ class World:
             expected = 0.9 + int(row["seed"]) / 1000
             assert row["result"] == "good", f"a run has failed: {row}"
             assert float(row["val_accuracy"]) == expected, f"another run's number: {row}"
+
+
+def _is_pythons_own(path):
+    """Say whether Python has written this file, to see whether the folder can be written.
+
+    It removes it at once, unless it is killed in between, and uses no folder of ours for it.
+    """
+    return path.is_file() and path.read_bytes() in (b"", b"blat")
 
 
 def _prepare_child(limit):
