@@ -1,13 +1,18 @@
 """Commands that are killed at random moments, again and again, and then run to their end."""
 
 import signal
+import subprocess
 import time
+
+import psutil
+from support.sweep_stub import started_seeds
 
 from campaign.outcome import Outcome
 from campaign.world import World
 
 RUN_SEED = 3
 SWEEP_SEEDS = range(4)
+STORM_SEEDS = range(12)
 # Seconds of work in a cell, so that a kill can meet one.
 PAUSE = "pause=0.3"
 COMMANDS = {
@@ -32,9 +37,16 @@ PHASES = {
     "remove": "end",
 }
 SIGNALS = {signal.SIGKILL: 6, signal.SIGTERM: 2, signal.SIGHUP: 1, signal.SIGINT: 1}
-MOST_KILLS_IN_A_ROUND = 10
+MOST_KILLS_IN_A_ROUND = 15
+# How often a round is of each kind. A sweep takes longest to start.
+KINDS = {"run": 6, "sweep": 1, "storm": 1}
+# In a storm, kernels and workers of one sweep are ended every so many seconds.
+LONGEST_CALM = 1.0
+MOST_KILLS_IN_A_STORM = 25
 LONGEST_DELAY = 0.01
 SHARE_OF_TIMED_KILLS = 0.4
+# Of the timed kills, those that meet any process of the command, not the command itself.
+SHARE_OF_OTHER_VICTIMS = 0.3
 # How many seconds a command takes; corrected by what is seen.
 expected_seconds = {"run": 4.0, "sweep": 9.0}
 # How many events of a kind there are in a process; corrected by what is seen.
@@ -53,7 +65,9 @@ def one_round(rng):
     list of Outcome
         One for each kill.
     """
-    name = rng.choice(list(COMMANDS))
+    name = _choose(rng, KINDS)
+    if name == "storm":
+        return _storm(rng)
     outcomes = []
     with World() as world:
         try:
@@ -101,32 +115,68 @@ def _kill_at_an_event(world, name, rng):
 def _kill_at_some_time(world, name, rng):
     """Start the command and end it, or a process of its, after some time; return the phase."""
     begin = time.monotonic()
+    n_started = len(started_seeds(world.folder))
     process = world.start(COMMANDS[name])
-    deadline = begin + rng.uniform(0, expected_seconds[name])
-    had_kernel = False
-    while process.poll() is None and time.monotonic() < deadline:
-        had_kernel = had_kernel or bool(_kernels(world))
-        time.sleep(0.05)
-    if process.poll() is not None:
+    try:
+        process.wait(rng.uniform(0, expected_seconds[name]))
+    except subprocess.TimeoutExpired:
+        pass
+    else:
         expected_seconds[name] = time.monotonic() - begin
         _wait(world, process, None)
         return None
-    phase = "end" if had_kernel else "start"
-    if _kernels(world):
-        phase = "cell"
+    phase = "start"
+    if len(started_seeds(world.folder)) > n_started:
+        phase = "cell" if _kernels(world) else "end"
     victims = world.find_processes()
     signal_number = _choose(rng, SIGNALS)
-    if victims and rng.random() < 0.3:
-        try:
-            rng.choice(victims).send_signal(signal_number)
-        except Exception:
-            # It has just ended.
+    if victims and rng.random() < SHARE_OF_OTHER_VICTIMS:
+        if not _end(rng.choice(victims), signal_number):
             phase = None
     else:
         process.send_signal(signal_number)
     _wait(world, process, signal_number)
     world.check_processes()
     return phase
+
+
+def _storm(rng):
+    """End kernels and workers of one sweep again and again while it goes on."""
+    arguments = ["sweep", "stub.ipynb", "--output", "out", "--workers", "2"]
+    arguments += ["--set", f"seed=0:{len(STORM_SEEDS)}", "--set", PAUSE]
+    n_kills = 0
+    fault = ""
+    with World() as world:
+        try:
+            process = world.start(arguments)
+            while process.poll() is None and n_kills < MOST_KILLS_IN_A_STORM:
+                time.sleep(rng.uniform(0, LONGEST_CALM))
+                victims = [one for one in world.find_processes() if one.pid != process.pid]
+                if _kernels(world) and victims:
+                    n_kills += _end(rng.choice(victims), signal.SIGKILL)
+            _wait(world, process, None)
+            world.check_processes()
+            status, text = world.run([*arguments, "--retry-failed"])
+            assert status == 0, f"it does not go on: status {status}: {text[-1000:]}"
+            world.check_sweep("out", STORM_SEEDS)
+            world.check_processes()
+            world.check_files()
+            world.check_leftovers()
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+    outcomes = [Outcome("kills", "sweep, a worker or kernel")] * n_kills
+    if fault:
+        outcomes = [*outcomes[:-1], Outcome("kills", "sweep, a worker or kernel", fault)]
+    return outcomes
+
+
+def _end(process, signal_number):
+    """Send a process a signal; say whether it was still there."""
+    try:
+        process.send_signal(signal_number)
+    except psutil.Error:
+        return False
+    return True
 
 
 def _kernels(world):

@@ -117,7 +117,7 @@ class World:
         while self.find_processes():
             names = [" ".join(process.cmdline())[:200] for process in self.find_processes()]
             assert time.monotonic() < end, f"processes were left behind: {names}"
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def check_files(self):
         """Raise an AssertionError unless each file with a final name is whole."""
