@@ -12,7 +12,8 @@ from campaign.world import World
 
 RUN_SEED = 3
 SWEEP_SEEDS = range(4)
-STORM_SEEDS = range(12)
+# From 10 on, the stub's seeds have a meaning of their own.
+STORM_SEEDS = range(10)
 # Seconds of work in a cell, so that a kill can meet one.
 PAUSE = "pause=0.3"
 COMMANDS = {
@@ -128,7 +129,7 @@ def _kill_at_some_time(world, name, rng):
     phase = "start"
     if len(started_seeds(world.folder)) > n_started:
         phase = "cell" if _kernels(world) else "end"
-    victims = world.find_processes()
+    victims = _find_victims(world, process)
     signal_number = _choose(rng, SIGNALS)
     if victims and rng.random() < SHARE_OF_OTHER_VICTIMS:
         if not _end(rng.choice(victims), signal_number):
@@ -151,7 +152,7 @@ def _storm(rng):
             process = world.start(arguments)
             while process.poll() is None and n_kills < MOST_KILLS_IN_A_STORM:
                 time.sleep(rng.uniform(0, LONGEST_CALM))
-                victims = [one for one in world.find_processes() if one.pid != process.pid]
+                victims = _find_victims(world, process)
                 if _kernels(world) and victims:
                     n_kills += _end(rng.choice(victims), signal.SIGKILL)
             _wait(world, process, None)
@@ -168,6 +169,19 @@ def _storm(rng):
     if fault:
         outcomes = [*outcomes[:-1], Outcome("kills", "sweep, a worker or kernel", fault)]
     return outcomes
+
+
+def _find_victims(world, command):
+    """Return the command's processes; not Python's own helper, which tells of it at length."""
+    victims = []
+    for process in world.find_processes():
+        try:
+            is_helper = "resource_tracker" in str(process.cmdline())
+        except psutil.Error:
+            continue
+        if process.pid != command.pid and not is_helper:
+            victims.append(process)
+    return victims
 
 
 def _end(process, signal_number):
