@@ -73,6 +73,7 @@ def main(arguments=None):
 
 
 def _run_command(arguments):
+    _forget_settings_of_tqdm()
     options = _build_parser().parse_args(arguments)
     warnings.showwarning = _print_warning
     if options.name in _WITH_KERNELS and not has_home():
@@ -118,6 +119,13 @@ def _run_command(arguments):
         )
         _name_hiding_files()
         return _REFUSED
+
+
+def _forget_settings_of_tqdm():
+    """Take out variables that change progress bars; one that is no number would stop everything."""
+    for name in list(os.environ):
+        if name.startswith("TQDM_") and name != "TQDM_DISABLE":
+            del os.environ[name]
 
 
 def _one_line(error):

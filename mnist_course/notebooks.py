@@ -1,6 +1,7 @@
 """Notebooks as files: find and read them, name their cells, and read the outcome of a run."""
 
 import contextlib
+import os
 import re
 import sys
 import tempfile
@@ -15,6 +16,9 @@ from mnist_helpers.record import format_metrics, read_record
 NUMBERED = "[0-9]*.ipynb"
 NOTEBOOKS = Path("notebooks")
 PROJECT_NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+# A notebook with many pictures has a few megabytes. As JSON is read, it takes five times as much.
+MAX_BYTES = 100_000_000
 
 # These tags are for tools; each other tag is the name of its cell.
 TOOL_TAGS = [
@@ -104,6 +108,8 @@ def read_notebook(path):
     >>> read_notebook(find_notebooks(["01_dense_network"])[0]).nbformat
     4
     """
+    if os.path.getsize(path) > MAX_BYTES:
+        raise ValueError(f"it cannot be read: it has more than {MAX_BYTES:,} bytes")
     try:
         notebook = nbformat.read(path, as_version=4)
         # nbformat only warns of what nbconvert, which makes the pages, refuses later.
@@ -274,6 +280,8 @@ def _read_if_possible(path):
     if not path.is_file():
         return empty
     try:
+        if path.stat().st_size > MAX_BYTES:
+            return empty
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook, relax_add_props=True)
     except Exception:

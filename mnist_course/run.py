@@ -16,6 +16,7 @@ from mnist_course.notebooks import (
     find_notebooks,
     outcome_texts,
     read_notebook,
+    strip_outputs,
 )
 from mnist_course.pages import export_index, export_page
 from mnist_course.parameters import check_parameters, read_parameters, split_assignments
@@ -217,6 +218,8 @@ def execute(notebook, name, *, parameters, folder=None, timeout=None, environmen
     deadline = start + timeout if timeout else None
     execution = Execution(name, folder, environment or {}, deadline, bar)
     kills_before = count_memory_kills()
+    notebook = copy.deepcopy(notebook)
+    _forget_earlier_run(notebook)
     error = None
     try:
         execute_notebook(notebook, parameters, execution)
@@ -229,7 +232,7 @@ def execute(notebook, name, *, parameters, folder=None, timeout=None, environmen
         )
     if execution.error_message is not None:
         error = describe_cell_error(execution.error_message, execution.failed_cell.outputs)
-    executed = execution.notebook or copy.deepcopy(notebook)
+    executed = execution.notebook or notebook
     _remove_papermill_cells(executed)
     record, record_error = _find_record(executed)
     if error is None:
@@ -260,6 +263,14 @@ def write_executed(executed, path):
     """
     with atomic_write(path) as part:
         nbformat.write(executed, part)
+
+
+def _forget_earlier_run(notebook):
+    """Take out what an earlier run has left: should this one fail early, it is not its own."""
+    strip_outputs(notebook)
+    notebook.metadata.pop(OUTCOME_KEY, None)
+    for part in [notebook, *notebook.cells]:
+        part.metadata.pop("papermill", None)
 
 
 def _remove_papermill_cells(executed):

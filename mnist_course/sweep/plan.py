@@ -1,5 +1,6 @@
 """The plan of a sweep: a notebook and a grid that were checked, and the runs they ask for."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,8 @@ class Plan:
         """Return those of a run's parameters that do not have the notebook's default."""
         changed = {}
         for name, value in parameters.items():
-            if value != self.defaults[name]:
+            # As `run_key` tells values apart; to Python, 0.0 is -0.0, and 1 is True.
+            if json.dumps(value) != json.dumps(self.defaults[name]):
                 changed[name] = value
         return changed
 

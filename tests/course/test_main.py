@@ -341,3 +341,10 @@ def test_a_warning_is_a_message_without_the_line_of_code(handle, capsys):
         warnings.simplefilter("always")
         assert main(["run"]) == 0
     assert capsys.readouterr().err == "mnist-course: these digits are others\n"
+
+
+def test_settings_of_progress_bars_stop_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("TQDM_NCOLS", "x")
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert main(["collect", "no such folder"]) == 2
+    assert "TQDM_NCOLS" not in os.environ and os.environ["TQDM_DISABLE"] == "1"

@@ -10,6 +10,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from support.notebooks import DATASET, code, write
 
 from mnist_course.notebooks import (
+    MAX_BYTES,
     cell_name,
     find_notebooks,
     hide_paths,
@@ -224,6 +225,16 @@ def test_nobody_waits_for_a_pipe(tmp_path):
 def test_an_outcome_becomes_four_texts(record, cell, error, result, digits):
     outcome = {"notebook": "01", "record": record, "seconds": 1.25, "cell": cell, "error": error}
     assert outcome_texts(outcome) == ["01", "1.2", result, digits]
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "01_large.ipynb"
+    with path.open("wb") as file:
+        # It takes no room on the disk.
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(ValueError, match="more than 100,000,000 bytes"):
+        read_notebook(path)
+    assert read_outcome(path)["seconds"] is None
 
 
 def test_a_kernels_own_temporary_folder_is_hidden_whatever_its_name():

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_notebook, new_output
 from support.notebooks import DATASET, code, hashes, output_text, record_cell, write
 
 from mnist_course.__main__ import main
 from mnist_course.files import lock_folder
 from mnist_course.notebooks import read_outcome
-from mnist_course.run import run_notebooks
+from mnist_course.run import execute, run_notebooks
 from mnist_helpers.record import read_record
 
 # --- one command runs bad and good notebooks; each test looks at one thing it did ---------------
@@ -172,6 +172,21 @@ def test_nothing_is_read_back_that_another_may_have_written(here):
 
 
 @pytest.mark.slow
+def test_a_run_that_fails_before_its_kernel_starts_shows_nothing_of_an_earlier_one(monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    cell = record_cell()
+    cell.metadata["papermill"] = {"start_time": "2018"}
+    data = {"application/vnd.mnist-helpers.record+json": {}, "text/plain": "0.99"}
+    cell.outputs = [new_output("display_data", data)]
+    monkeypatch.setattr("mnist_course.kernels.execute_notebook", fail)
+    executed, outcome = execute(new_notebook(cells=[cell]), "stub", parameters={})
+    assert executed.cells[0].outputs == []
+    assert outcome["record"] is None and outcome["cell"] is None
+    assert "No space left on device" in outcome["error"]
+
+
 def test_what_cannot_be_written_is_told_and_the_others_are_still_run(here):
     write(here / "notebooks" / "01_stub.ipynb", code("print('x' * 200_000)"), record_cell())
     # A file of more than 100 kB cannot be written, as when a disk is full.

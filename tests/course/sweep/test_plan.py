@@ -46,3 +46,12 @@ def test_a_parameter_with_the_name_of_a_column_is_refused(tmp_path):
     path = write(tmp_path / "01_stub.ipynb", parameters="error = 1")
     with pytest.raises(ValueError, match="01_stub: runs.csv has a column 'error': rename"):
         plan_sweep(path, {"error": 2})
+
+
+def test_what_runs_is_what_the_table_says_also_where_python_takes_values_for_equal(tmp_path):
+    parameters = "rate = 0.0  # a share\nextra = [None, 1]  # anything"
+    path = write(tmp_path / "01_stub.ipynb", parameters=parameters)
+    plan = plan_sweep(path, {"rate": [0.0, -0.0]})
+    changed = [plan.changed_parameters(values) for values in plan.list_runs(ENVIRONMENT).values()]
+    assert [str(values) for values in changed] == ["{}", "{'rate': -0.0}"]
+    assert plan.changed_parameters({"extra": [None, True]}) == {"extra": [None, True]}
