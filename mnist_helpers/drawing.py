@@ -55,6 +55,9 @@ THIN_STROKE = 11
 MNIST_STROKE = 18
 
 
+_NO_INK = "the picture must show a digit; nothing stands out from the background"
+
+
 class NoInkError(ValueError):
     """Nothing in the picture stands out from its background."""
 
@@ -212,7 +215,7 @@ def _find_ink(gray):
     ink = np.maximum(1 - reflected, 0)
     level = _edge_level(ink)
     if level < max(FAINTEST_LEVEL, NOISE_FACTOR * _pixel_noise(reflected)):
-        raise NoInkError("the picture must show a digit; nothing stands out from the background")
+        raise NoInkError(_NO_INK)
     return ink, level
 
 
@@ -271,6 +274,9 @@ def _find_pieces(mask, least):
     Specks are left out. So is what meets the border, such as a table or a frame, if something
     else is at least `least` of the picture's longer side.
     """
+    if not mask.any():
+        # The level was measured on an enlarged picture, and no pixel of this one reaches it.
+        raise NoInkError(_NO_INK)
     height, width = mask.shape
     mask = np.uint8(mask)
     if max(height, width) > JOINING_SIDE:

@@ -17,7 +17,7 @@ from mnist_helpers.scratch import flush_to_disk, scratch_folder
 
 # Bounds on what the parts of a model file may claim, so that a small file cannot fill the memory.
 # The tutorial's networks take at most 15 kB of JSON, 7 levels deep, and 3 MB in all (measured).
-_MAX_JSON_BYTES = 10_000_000
+_MAX_JSON_BYTES = 2_000_000
 _MAX_JSON_DEPTH = 200
 _MAX_TOTAL_BYTES = 2**30
 # In float32, weights of a gigabyte.
@@ -36,7 +36,9 @@ _WEIGHTS_FILE = "model.weights.h5"
 # How much of Keras' own message is quoted: the rest of it is the whole configuration.
 _QUOTED_CHARACTERS = 160
 
-_JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string that nobody closes ends with the text; otherwise each quote in it would be tried as a
+# beginning, in a time that grows with the square of the length.
+_JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _JSON_BRACKET = re.compile(rb"[\[\]{}]")
 
 _HDF5 = "Keras' old HDF5 format can carry code: load it where it was made and use save_model"

@@ -300,23 +300,36 @@ def result_row(result):
     -------
     dict
         `run`, `result` ("good" or "failed"), the parameters, the metrics, the recorded seconds,
-        `seconds`, `digits`, the versions, `cell` and `error`.
+        `seconds`, `digits`, the versions, `cell` and `error`. A metric whose name is taken is
+        called ``NAME_metric``.
     """
     record = result["record"] or {"metrics": {}, "seconds": {}, "versions": {}}
-    seconds = {f"{name}_seconds": value for name, value in record["seconds"].items()}
-    versions = {name: record["versions"].get(name) for name in _VERSIONS}
-    return {
+    row = {
         "run": result["run"],
         "result": "failed" if result["error"] else "good",
         **result["parameters"],
-        **record["metrics"],
-        **seconds,
+    }
+    _add_columns(row, record["metrics"], "_metric")
+    seconds = {f"{name}_seconds": value for name, value in record["seconds"].items()}
+    _add_columns(row, seconds, "_recorded")
+    versions = {name: record["versions"].get(name) for name in _VERSIONS}
+    row |= {
         "seconds": result["seconds"],
         "digits": result["digits"],
         **versions,
         "cell": result["cell"],
         "error": result["error"],
     }
+    return row
+
+
+def _add_columns(row, values, suffix):
+    """Add values to a row; a name that is taken gets a suffix, so that nothing is replaced."""
+    for name, value in values.items():
+        column = name
+        while column in row or column in COLUMNS:
+            column += suffix
+        row[column] = value
 
 
 def write_csv(results, path):
@@ -404,7 +417,8 @@ def summary_table(results):
     if CHOOSE_BY in metrics:
         # Groups with the same mean keep their order, in reverse too.
         groups.sort(key=_mean_choose_by, reverse=True)
-    names = [*varied, "runs", *metrics, "seconds"]
+    shown = [f"{name} metric" if name in varied else name for name in metrics]
+    names = [*varied, "runs", *shown, "seconds"]
     table = [[name.replace("_", " ") for name in names]]
     for group in groups:
         table.append(_summary_row(group, varied, metrics))

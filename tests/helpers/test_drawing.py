@@ -241,3 +241,14 @@ WITHOUT_INK = {
 def test_a_picture_without_ink_is_refused(function, image):
     with pytest.raises(NoInkError, match="must show a digit"):
         function(image)
+
+
+@pytest.mark.parametrize("size", [(100, 800), (7, 1500), (50, 300), (28, 200)])
+def test_a_line_along_the_edge_gives_an_input_or_is_no_ink(size):
+    page = np.full(size, 255, "uint8")
+    page[0] = 0
+    for function in (prepare_drawing, find_digits):
+        try:
+            assert function(page).shape[-2:] == (28, 28)
+        except NoInkError as error:
+            assert "nothing stands out" in str(error)

@@ -594,3 +594,12 @@ def test_a_doctored_configuration_is_refused(
     config["config"]["layers"][1].update(change)
     members = good_members | {"config.json": json.dumps(config)}
     assert_refused(write_archive(tmp_path / "bad.keras", members), side_effect, "")
+
+
+def test_a_string_that_nobody_closes_is_read_once(tmp_path):
+    path = tmp_path / "endless.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        # Tried from each of its quotes, it would take most of an hour.
+        archive.writestr("config.json", b'"' + b'\\"' * 900_000)
+    with pytest.raises(ValueError, match="is no JSON"):
+        load_model(path)

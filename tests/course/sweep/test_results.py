@@ -265,3 +265,14 @@ def test_other_programs_and_digits_are_not_averaged():
     head, *rows = [" ".join(row[:3]) for row in summary_table(others)]
     assert head == "digits program runs"
     assert rows == ["MNIST aaaaaaaa 1", "MNIST bbbbbbbb 1", "bundled digits aaaaaaaa 1"]
+
+
+def test_no_metric_takes_the_place_of_a_parameter_or_of_the_runs_own_columns(tmp_path):
+    metrics = {"epochs": 3, "run": 7, "fit_seconds": 1, "val_accuracy": 0.9}
+    results = [make_result(number, metrics=metrics, epochs=number) for number in (5, 6)]
+    row = result_row(results[0])
+    assert row["run"] == "aaaaaaaa-5" and row["run_metric"] == 7
+    assert row["epochs"] == 5 and row["epochs_metric"] == 3
+    assert row["fit_seconds"] == 1 and row["fit_seconds_recorded"] == 1.5
+    assert summary_table(results)[0][:3] == ["epochs", "runs", "val accuracy"]
+    assert "epochs metric" in summary_table(results)[0]
