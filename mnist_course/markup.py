@@ -132,7 +132,9 @@ def shorten_text(text):
 def _takes_too_long(text):
     """Say whether cleaning would take more than seconds."""
     is_crowded = CROWDED_TAG.search(text) is not None
-    return is_crowded or text.count("<") > MAX_TAGS or _depth(text) > MAX_DEPTH
+    # Character references take their time as well.
+    is_full = text.count("<") > MAX_TAGS or text.count("&") > MAX_TAGS
+    return is_crowded or is_full or _depth(text) > MAX_DEPTH
 
 
 def _depth(text):
