@@ -72,7 +72,7 @@ CROWDED_TAG = re.compile(
     r"(?>[\s/]*+[^\s/>][^\s/>=]*+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>\"'][^\s>]*+|))?)"
     f"{{{MAX_ATTRIBUTES + 1}}}"
 )
-# Seconds are what a page may take, and a tag takes some 50 microseconds.
+# Seconds are what a page may take: 48,000 tags take half of one.
 MAX_TAGS = 50_000
 # Of what is shown as it was written; what is left out is in the notebook.
 MAX_WRITTEN_CHARACTERS = 200_000
