@@ -63,6 +63,20 @@ PICTURE = "data:image/"
 # The time that parsing takes grows with the square of the depth: 50,000 tags took six minutes.
 MAX_DEPTH = 200
 TAG = re.compile("<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+# So does that for the attributes of one tag: 20,000 of them took ten seconds.
+MAX_ATTRIBUTES = 50
+# A tag with more of them, as browsers read it. The possessive repeats (``*+``) and the atomic
+# group keep the search itself from trying the same text in many ways.
+CROWDED_TAG = re.compile(
+    r"</?[a-zA-Z][^\s/>]*+"
+    r"(?>[\s/]*+[^\s/>][^\s/>=]*+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>\"'][^\s>]*+|))?)"
+    f"{{{MAX_ATTRIBUTES + 1}}}"
+)
+# Seconds are what a page may take: 48,000 tags take half of one.
+MAX_TAGS = 50_000
+# Of what is shown as it was written; what is left out is in the notebook.
+MAX_WRITTEN_CHARACTERS = 200_000
+REST_IS_IN_NOTEBOOK = "\n[The rest is too long for a page: it is in the notebook.]\n"
 # Either these hold nothing, or the next one of them ends the one before.
 NEVER_DEEP = frozenset("br col dd dt hr img input li link meta p td th tr wbr".split())
 
@@ -87,9 +101,9 @@ def clean_markup(text):
     >>> clean_markup('<meta http-equiv="refresh" content="0"><b onclick="x()">9 of 10')
     '<b>9 of 10</b>'
     """
-    if _depth(text) > MAX_DEPTH:
-        # Nobody writes so many tags within each other: shown as it was written.
-        return f"<pre>{html.escape(text)}</pre>"
+    if _takes_too_long(text):
+        # Nobody writes that by hand: shown as it was written.
+        return f"<pre>{html.escape(shorten_text(text))}</pre>"
     # Made anew each time, since it keeps what it is reading.
     cleaner = Cleaner(
         tags=TAGS | DROPPED_TAGS,
@@ -100,6 +114,27 @@ def clean_markup(text):
         css_sanitizer=CSSSanitizer(allowed_css_properties=STYLES, allowed_svg_properties=[]),
     )
     return cleaner.clean(text)
+
+
+def shorten_text(text):
+    """Cut what is too long for a page, and say where the rest is.
+
+    Examples
+    --------
+    >>> shorten_text("9 of 10")
+    '9 of 10'
+    """
+    if len(text) <= MAX_WRITTEN_CHARACTERS:
+        return text
+    return text[:MAX_WRITTEN_CHARACTERS] + REST_IS_IN_NOTEBOOK
+
+
+def _takes_too_long(text):
+    """Say whether cleaning would take more than seconds."""
+    is_crowded = CROWDED_TAG.search(text) is not None
+    # Character references take their time as well.
+    is_full = text.count("<") > MAX_TAGS or text.count("&") > MAX_TAGS
+    return is_crowded or is_full or _depth(text) > MAX_DEPTH
 
 
 def _depth(text):

@@ -5,13 +5,14 @@ import copy
 import html
 import os
 import re
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
 import nbformat
 
-from mnist_course.markup import clean_markup
+from mnist_course.markup import MAX_WRITTEN_CHARACTERS, clean_markup, shorten_text
 from mnist_course.notebooks import cell_name, hide_paths, outcome_texts, read_outcome
 from mnist_helpers.saving import atomic_write
 
@@ -26,6 +27,9 @@ OUTPUT_TYPES = [
     "image/jpeg",
     "text/plain",
 ]
+
+# Longer texts are shown without their colors.
+MAX_COLORED_CHARACTERS = 50_000
 
 # What is wider does not fit on a phone, and scrolls there: pixels, and characters in a line.
 MAX_FIGURE_WIDTH = 640
@@ -62,16 +66,31 @@ def export_page(notebook, outcome, page):
     ...     "<title>Digits</title>" in page.read_text(encoding="utf-8")
     True
     """
-    # nbconvert takes long to import, and no other function needs it.
-    from nbconvert import HTMLExporter
-
     notebook = copy.deepcopy(notebook)
     # Nothing else of it is for readers: of widgets, nbconvert would write all code into the page.
     title = _find_title(notebook) or outcome["notebook"]
     notebook.metadata = nbformat.from_dict({"title": title})
     for number, cell in enumerate(notebook.cells, 1):
         _prepare_cell(cell, number)
-    exporter = HTMLExporter(
+    exporter = _make_exporter()
+    resources = {"outcome": hide_paths(outcome)}
+    body, _ = exporter.from_notebook_node(notebook, resources)
+    with atomic_write(page) as part:
+        _write_page(part, _add_tab_stops(body))
+
+
+def _make_exporter():
+    """Return nbconvert's exporter with our template; nothing of the user's own is in it."""
+    # nbconvert takes long to import.
+    from nbconvert import HTMLExporter
+
+    class PageExporter(HTMLExporter):
+        def get_prefix_root_dirs(self):
+            # Jupyter would look into JUPYTER_PATH and the home directory first: a template `lab`
+            # there would replace the one that ours extends.
+            return [str(Path(sys.prefix, "share", "jupyter"))]
+
+    exporter = PageExporter(
         template_name="page",
         extra_template_basedirs=[str(TEMPLATES)],
         exclude_input_prompt=True,
@@ -80,11 +99,22 @@ def export_page(notebook, outcome, page):
     )
     # nbconvert's own would take tables apart. Prose, outputs and code all go through it.
     exporter.register_filter("clean_html", clean_markup)
+    exporter.register_filter("ansi2html", _color_text)
     exporter.config.NbConvertBase.display_data_priority = OUTPUT_TYPES
-    resources = {"outcome": hide_paths(outcome)}
-    body, _ = exporter.from_notebook_node(notebook, resources)
-    with atomic_write(page) as part:
-        _write_page(part, _add_tab_stops(body))
+    return exporter
+
+
+def _color_text(text):
+    """Return a text output as HTML; a long one loses its colors, and its end.
+
+    The time that nbconvert takes for colors grows with the square of the length: 160,000 colored
+    lines took a minute.
+    """
+    from nbconvert.filters import ansi2html, strip_ansi
+
+    if len(text) > MAX_COLORED_CHARACTERS:
+        text = shorten_text(strip_ansi(text))
+    return ansi2html(text)
 
 
 def _write_page(path, text):
@@ -140,6 +170,11 @@ def _shown_data(data):
             value = "".join(str(line) for line in value)
         if isinstance(value, str):
             shown[output_type] = value
+    markdown = shown.get("text/markdown", "")
+    if len(markdown) > MAX_WRITTEN_CHARACTERS:
+        # Some of it would take for ever to be made into markup.
+        del shown["text/markdown"]
+        shown.setdefault("text/plain", markdown)
     return shown
 
 

@@ -144,6 +144,12 @@ def _describe_problem(path, error):
 
 
 def _check_names(paths):
+    for path in paths:
+        if path.suffix != ".ipynb":
+            raise ValueError(f"a notebook's name ends in .ipynb; received {path}: rename it")
+        # Its page would be index.html, which lists all pages; some systems read no case.
+        if path.stem.lower() == "index":
+            raise ValueError(f"index.html is the list of all pages; rename {path}")
     names = {path.stem for path in paths}
     if len(names) < len(paths):
         received = ", ".join(str(path) for path in paths)

@@ -65,6 +65,14 @@ def test_the_time_is_bounded_however_deep_tags_lie():
     assert clean_markup("<p>a<br>" * MAX_DEPTH * 2).startswith("<p>a<br></p>")
 
 
+def test_the_time_is_bounded_however_many_attributes_a_tag_has():
+    for attribute in (" a%d=1", "/a%d", ' a%d="1"', "a%d='1'"):
+        tag = "<p " + "".join(attribute % number for number in range(20_000)) + ">x"
+        start = time.process_time()
+        assert clean_markup(tag).startswith("<pre>&lt;p ")
+        assert time.process_time() - start < 2, attribute
+
+
 class Faults(html.parser.HTMLParser):
     """Notes every tag, attribute and address that could do something, and what is not closed."""
 

@@ -3,6 +3,7 @@
 import copy
 import os
 import tempfile
+import time
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -59,6 +60,24 @@ def test_a_page_hides_paths_and_widgets_and_its_notebook_stays_as_it_is(notebook
     assert notebook == before
     assert "./model.keras" in page and str(Path.cwd()) not in page
     assert "application/x" not in page and "<script" not in page
+
+
+def test_the_time_is_bounded_however_long_a_colored_text_is(notebook, tmp_path):
+    notebook.cells[2].outputs = [new_output("stream", text="\x1b[31mred\x1b[0m line\n" * 100_000)]
+    start = time.process_time()
+    page = page_of(notebook, OUTCOME, tmp_path)
+    assert time.process_time() - start < 8
+    assert "red line" in page and "it is in the notebook" in page
+
+
+def test_templates_of_the_user_change_no_page(notebook, tmp_path, monkeypatch):
+    before = page_of(notebook, OUTCOME, tmp_path)
+    for name in ("lab/index.html.j2", "base/display_priority.j2"):
+        template = tmp_path / "nbconvert" / "templates" / name
+        template.parent.mkdir(parents=True)
+        template.write_text("replaced")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert page_of(notebook, OUTCOME, tmp_path) == before
 
 
 HOSTILE = (

@@ -230,15 +230,21 @@ def test_an_index_that_cannot_be_written_is_told_below_the_table(here, capsys):
         (["-p", "import=1"], "'import' cannot be the name of a parameter"),
         (["03_none"], "there is no notebook 03_none; notebooks/ here has: 01_stub, 02_stub"),
         (["01_stub", "notebooks/01_stub.ipynb"], "a name of its own"),
+        (["index.ipynb"], "index.html is the list of all pages; rename index.ipynb"),
+        (["page.html"], "a notebook's name ends in .ipynb; received page.html"),
+        (["plain"], "a notebook's name ends in .ipynb; received plain"),
         (["--output", "notebooks"], "results may not lie among the notebooks"),
         (["--output", "notebooks/results"], "results may not lie among the notebooks"),
     ],
 )
 def test_the_command_refuses_in_one_line(here, capsys, arguments, message):
+    for name in ("index.ipynb", "page.html", "plain"):
+        Path(name).write_bytes(Path("notebooks/01_stub.ipynb").read_bytes())
+    before = sorted(here.iterdir())
     assert main(["run", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
-    assert sorted(path.name for path in here.iterdir()) == ["notebooks"]
+    assert sorted(here.iterdir()) == before
 
 
 def test_a_folder_into_which_another_run_writes_is_refused(here, capsys):
