@@ -4,6 +4,7 @@ A page shows what somebody else's notebook put out. Nothing of that may run, ask
 anything, lead its reader away without a click, or take the rest of the page along.
 """
 
+import collections
 import html
 import re
 
@@ -141,14 +142,18 @@ def _depth(text):
     """Count how many tags lie within each other, at most."""
     deepest = 0
     depth = 0
+    n_open = collections.Counter()
     for slash, name in TAG.findall(text):
-        if name.lower() in NEVER_DEEP:
+        name = name.lower()
+        if name in NEVER_DEEP:
             continue
-        if slash:
-            # One too many ends nothing.
-            depth = max(0, depth - 1)
-        else:
+        if not slash:
             depth += 1
+            n_open[name] += 1
+        elif n_open[name] > 0:
+            # An end without a beginning ends nothing.
+            depth -= 1
+            n_open[name] -= 1
         deepest = max(deepest, depth)
     return deepest
 

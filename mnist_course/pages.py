@@ -3,6 +3,7 @@
 import base64
 import copy
 import html
+import importlib.metadata
 import os
 import re
 import sys
@@ -17,6 +18,9 @@ from mnist_course.notebooks import cell_name, hide_paths, outcome_texts, read_ou
 from mnist_helpers.saving import atomic_write
 
 TEMPLATES = Path(__file__).parent / "template"
+
+# One of the files that nbconvert is installed with, below ``share/jupyter``.
+TEMPLATE_OF_NBCONVERT = ("nbconvert", "templates", "base", "null.j2")
 
 # The first of these that an output has is in the page; scripts and widgets never are.
 OUTPUT_TYPES = [
@@ -88,7 +92,7 @@ def _make_exporter():
         def get_prefix_root_dirs(self):
             # Jupyter would look into JUPYTER_PATH and the home directory first: a template `lab`
             # there would replace the one that ours extends.
-            return [str(Path(sys.prefix, "share", "jupyter"))]
+            return [str(_installed_share())]
 
     exporter = PageExporter(
         template_name="page",
@@ -102,6 +106,15 @@ def _make_exporter():
     exporter.register_filter("ansi2html", _color_text)
     exporter.config.NbConvertBase.display_data_priority = OUTPUT_TYPES
     return exporter
+
+
+def _installed_share():
+    """Return the folder ``share/jupyter`` that nbconvert was installed with."""
+    # Not always in `sys.prefix`: a user's own packages lie elsewhere.
+    for file in importlib.metadata.files("nbconvert") or []:
+        if file.parts[-4:] == TEMPLATE_OF_NBCONVERT:
+            return Path(file.locate()).resolve().parents[3]
+    return Path(sys.prefix, "share", "jupyter")
 
 
 def _color_text(text):
@@ -142,6 +155,7 @@ def _prepare_cell(cell, number):
         for output in cell.outputs:
             if "data" in output:
                 output.data = _shown_data(output.data)
+                output.metadata = _shown_metadata(output.get("metadata"))
         cell.metadata.wide = any(_png_width(output) > MAX_FIGURE_WIDTH for output in cell.outputs)
     if not _are_pictures(cell.get("attachments", {})):
         del cell["attachments"]
@@ -159,6 +173,24 @@ def _are_pictures(attachments):
         if not all(isinstance(data, str) for data in by_type.values()):
             return False
     return True
+
+
+def _shown_metadata(metadata):
+    """Return of an output's metadata what a page shows: alternatives, and sizes that are numbers.
+
+    nbconvert writes a size into a tag as it is, so that one could bring attributes along.
+    """
+    shown = nbformat.NotebookNode()
+    for output_type in OUTPUT_TYPES:
+        about = metadata.get(output_type) if isinstance(metadata, dict) else None
+        if isinstance(about, dict):
+            kept = nbformat.NotebookNode()
+            for name, value in about.items():
+                is_size = name in ("width", "height") and type(value) is int
+                if is_size or (name == "alt" and isinstance(value, str)):
+                    kept[name] = value
+            shown[output_type] = kept
+    return shown
 
 
 def _shown_data(data):

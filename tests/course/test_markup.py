@@ -147,3 +147,10 @@ def test_a_fault_would_be_seen():
         "<!--a",
         "p is not closed",
     ]
+
+
+@pytest.mark.parametrize("text", ["<ul><li></x>" * 300, "<i></b>" * 300, "<div></x>" * 300])
+def test_ends_that_end_nothing_hide_no_depth(text):
+    # A browser nests them; read as markup, their time grows with the square of the depth.
+    assert clean_markup(text).startswith("<pre")
+    assert not clean_markup("<div><i>a</i></div>" * 300).startswith("<pre")

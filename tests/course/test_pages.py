@@ -205,3 +205,14 @@ def test_each_page_says_that_nothing_is_fetched_sent_or_led_elsewhere(notebook, 
         policy = BeautifulSoup(text, "html.parser").find("meta", {"http-equiv": True})["content"]
         assert policy.startswith("default-src 'none'; ")
         assert policy.endswith("; base-uri 'none'; form-action 'none'")
+
+
+def test_the_size_of_a_picture_brings_no_attributes_along(tmp_path):
+    cell = code("show()")
+    size = "1 style=position:fixed;top:0;left:0;width:100vw;height:100vh onload=x()"
+    about = {"image/jpeg": {"width": size, "height": 7, "alt": "A seven."}}
+    cell.outputs = [new_output("display_data", {"image/jpeg": "AAAA"}, metadata=about)]
+    page = page_of(new_notebook(cells=[cell]), OUTCOME, tmp_path)
+    (picture,) = BeautifulSoup(page, "html.parser").find_all("img")
+    assert "style" not in picture.attrs and "onload" not in picture.attrs
+    assert "width" not in picture.attrs and picture["height"] == "7"
