@@ -4,7 +4,12 @@ import errno
 from contextlib import contextmanager
 from pathlib import Path
 
-from mnist_helpers.scratch import flush_to_disk, scratch_folder, take_lock
+from mnist_helpers.scratch import (
+    flush_to_disk,
+    refuse_foreign_folder,
+    scratch_folder,
+    take_lock,
+)
 
 _LOCK_NAME = ".lock"
 _ADVICE = {
@@ -78,11 +83,12 @@ def lock_folder(folder):
     RuntimeError
         If another process, or another thread, has locked it.
     OSError
-        If it cannot be created or written into.
+        If it cannot be created or written into, or other users could replace what is in it.
     """
     from filelock import Timeout
 
     folder = Path(folder)
+    refuse_foreign_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The system opens this lock when the process ends, however it ends.

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from mnist_course.work import NOTEBOOKS, WORK, copy_notebooks, describe
-from mnist_helpers.scratch import scratch_folder
+from mnist_helpers.scratch import refuse_foreign_folder, scratch_folder
 
 _REFUSED = 2
 _INTERRUPTED = 130
@@ -54,7 +54,9 @@ def main(arguments=None):
         arguments = sys.argv[1:]
     try:
         copy_notebooks(NOTEBOOKS, WORK)
-        with scratch_folder(_temporary_folder()) as folder:
+        parent = _temporary_folder()
+        refuse_foreign_folder(parent)
+        with scratch_folder(parent) as folder:
             _prepare_environment(folder)
             _run_jupyterlab([*_options(folder), *arguments])
     except OSError as error:

@@ -5,7 +5,9 @@ import errno
 import hashlib
 import os
 import platform
+import shlex
 import shutil
+import stat
 import tempfile
 import time
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ _OTHER_HOST_SECONDS = 7 * 24 * 3600
 _MAX_TRIES = 100
 # What systems say of a disk that knows no locks, as some shared ones do.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_ROOT = 0
 
 
 @contextmanager
@@ -45,7 +48,8 @@ def scratch_folder(parent=None):
     Raises
     ------
     OSError
-        If the folder cannot be made, as on a full disk.
+        If the folder cannot be made, as on a full disk; or if the system's folder for temporary
+        files is one that `refuse_foreign_folder` refuses.
 
     Examples
     --------
@@ -54,6 +58,9 @@ def scratch_folder(parent=None):
     >>> folder.exists()
     False
     """
+    # A parent that is named is where somebody saves a file, such as a folder that a group shares.
+    if parent is None:
+        refuse_foreign_folder(tempfile.gettempdir())
     parent = Path(parent or tempfile.gettempdir()).absolute()
     remove_left_behind(parent)
     folder, lock = _make_folder(parent)
@@ -64,6 +71,74 @@ def scratch_folder(parent=None):
         _release(lock)
         # Windows removes no file that is locked.
         shutil.rmtree(folder.name, ignore_errors=True)
+
+
+def refuse_foreign_folder(folder):
+    """Refuse a folder where another user could put something in the place of what is written.
+
+    That is so if such a user may rename what lies in the folder, or in one on the way to it.
+    Folders that a group may write into pass, for somebody has shared them on purpose.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        It need not exist; then the folders above it are what counts.
+
+    Raises
+    ------
+    PermissionError
+
+    Examples
+    --------
+    >>> with scratch_folder() as folder:
+    ...     refuse_foreign_folder(folder)
+    """
+    if os.name != "posix":
+        return
+    # What links lead to counts, and so do the folders that the links lie in.
+    for part in _folders_on_the_way(folder):
+        reason = _why_foreign(part.stat())
+        if reason:
+            raise PermissionError(
+                f"{part} {reason}, so other users could read or change what is written there: "
+                f"{_advise(part)} (for temporary files, in the variable TMPDIR)"
+            )
+
+
+def _folders_on_the_way(path):
+    """Yield the folders that are there among `path`, those above it, and where links lead."""
+    path = Path(os.path.abspath(path))
+    for part in (path, *path.parents):
+        # A link that leads back to itself does not exist either.
+        if not os.path.exists(part):
+            continue
+        if part.is_symlink():
+            yield from _folders_on_the_way(part.parent / part.readlink())
+        else:
+            yield part.resolve()
+
+
+def _why_foreign(status):
+    """Say why others could rename what lies in a folder, or return an empty text."""
+    is_strange = status.st_uid not in (os.getuid(), _ROOT)
+    if status.st_mode & stat.S_IWOTH:
+        # In a sticky folder such as /tmp, only its owner renames what belongs to others.
+        if not status.st_mode & stat.S_ISVTX:
+            return "lets everybody replace what lies in it"
+        if is_strange:
+            return "belongs to another user and lets everybody write into it"
+    # For other users than root, it is how a group shares a folder.
+    if is_strange and os.getuid() == _ROOT:
+        return "belongs to another user"
+    return ""
+
+
+def _advise(folder):
+    if folder.stat().st_uid == os.getuid():
+        return (
+            f"take that right away (chmod o-w {shlex.quote(str(folder))}), or name another folder"
+        )
+    return "name another folder"
 
 
 def take_lock(path):

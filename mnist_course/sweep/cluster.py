@@ -4,6 +4,7 @@ import atexit
 import logging
 import re
 import sys
+import tempfile
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,12 +156,17 @@ def _local_cluster(workers, threads):
 
     from mnist_course.sweep.servers import private_settings
 
-    # What the workers and their kernels leave when they are killed goes away with this folder.
+    before = tempfile.tempdir
+    # What this process, the workers and their kernels leave when they are killed goes away with
+    # this folder, or with the next sweep.
     with private_folder() as folder, dask.config.set(private_settings(folder)):
+        # Dask writes the certificates' keys into temporary files while it reads them.
+        tempfile.tempdir = folder
         try:
             with _start_workers(workers, folder) as cluster, Client(cluster) as client:
                 yield client, threads
         finally:
+            tempfile.tempdir = before
             # Dask puts its servers' folders there, and leaves them where others came before them.
             # Once they are gone, another user could make them anew, with modules to be imported.
             sys.path[:] = [path for path in sys.path if not path.startswith(folder)]

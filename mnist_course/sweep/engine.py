@@ -14,7 +14,7 @@ from mnist_course.sweep.cluster import (
     local_cluster,
 )
 from mnist_course.sweep.fingerprint import PLACES
-from mnist_course.sweep.private import private_files, refuse_foreign_folder
+from mnist_course.sweep.private import private_files
 from mnist_course.sweep.progress import SweepBar
 from mnist_course.sweep.results import (
     check_folder,
@@ -24,6 +24,7 @@ from mnist_course.sweep.results import (
     write_result,
 )
 from mnist_course.sweep.worker import nothing_run, run_notebook
+from mnist_helpers.scratch import refuse_foreign_folder
 
 # What `load_mnist` takes, by a dataset's name. Given this argument, it reads that dataset or
 # fails; with its default, a worker that lacks MNIST would fall back on the bundled digits.

@@ -1,16 +1,12 @@
 """What keeps a sweep's files from the other users of a machine."""
 
 import os
-import stat
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 from mnist_helpers.scratch import scratch_folder
 
 # What nobody but the owner may do with a new file: read, write, execute.
 _OWNER_ONLY = 0o077
-_ROOT = 0
 
 
 @contextmanager
@@ -22,8 +18,8 @@ def private_files():
 
     Examples
     --------
-    >>> with private_files():
-    ...     _ = Path(tempfile.mkdtemp(), "result.json").write_text("for my eyes only")
+    >>> with private_files(), scratch_folder() as folder:
+    ...     _ = (folder / "result.json").write_text("for my eyes only")
     """
     before = os.umask(_OWNER_ONLY)
     try:
@@ -46,42 +42,5 @@ def private_folder():
     PermissionError
         If another user could put another folder in its place.
     """
-    refuse_foreign_folder(tempfile.gettempdir())
     with scratch_folder() as folder:
         yield str(folder)
-
-
-def refuse_foreign_folder(folder):
-    """Refuse a folder that another user made, or that lies in one, for everybody to write into.
-
-    Such a user could read what is written there, and put something else in its place.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        It need not exist; then the folders above it are what counts.
-
-    Raises
-    ------
-    PermissionError
-
-    Examples
-    --------
-    >>> refuse_foreign_folder(tempfile.mkdtemp())
-    """
-    if os.name != "posix":
-        return
-    # Symbolic links are followed first: what they lead to is what counts.
-    place = Path(folder).resolve()
-    for part in (place, *place.parents):
-        if part.exists() and _is_foreign(part.stat()):
-            raise PermissionError(
-                f"another user made {part} and lets everybody write into it, so results there "
-                "could be read and changed by others: name another folder, or take that right "
-                f"away (chmod o-w {part})"
-            )
-
-
-def _is_foreign(status):
-    is_open = bool(status.st_mode & stat.S_IWOTH)
-    return is_open and status.st_uid not in (os.getuid(), _ROOT)

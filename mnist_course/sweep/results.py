@@ -16,6 +16,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+from mnist_course.files import describe_os_error
 from mnist_course.terminal import printable
 from mnist_helpers.record import format_metrics, validate_record
 from mnist_helpers.saving import atomic_write
@@ -119,8 +120,8 @@ def write_result(folder, result, executed):
         _write_text(runs / f"{result['run']}.json", json.dumps(result))
     except OSError as error:
         raise OSError(
-            f"{error}. What was finished before is kept: make room, then give the same command "
-            "again, which goes on where this one stopped"
+            f"{describe_os_error(folder, error)}. What was finished before is kept: the same "
+            "command then goes on where this one stopped"
         ) from None
 
 

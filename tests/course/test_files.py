@@ -98,3 +98,12 @@ def test_a_folder_is_locked_until_its_command_is_killed(tmp_path):
         process.kill()
     with lock_folder(tmp_path / "new"):
         pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such rights")
+def test_a_folder_where_everybody_may_replace_files_is_not_made(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="lets everybody replace"):
+        with lock_folder(tmp_path / "new"):
+            pass
+    assert names(tmp_path) == []

@@ -3,13 +3,20 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 import pytest
 
 from mnist_helpers import scratch
-from mnist_helpers.scratch import LOCK_NAME, flush_to_disk, remove_left_behind, scratch_folder
+from mnist_helpers.scratch import (
+    LOCK_NAME,
+    flush_to_disk,
+    refuse_foreign_folder,
+    remove_left_behind,
+    scratch_folder,
+)
 
 HOLD_FOLDER = """
 import sys
@@ -148,3 +155,60 @@ def test_files_and_names_are_flushed(tmp_path, monkeypatch):
     flush_to_disk(file)
     flush_to_disk(tmp_path)
     assert flushed == [file.stat().st_ino, tmp_path.stat().st_ino]
+
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="this system has no such rights")
+
+
+@needs_posix
+def test_a_folder_where_everybody_may_replace_files_is_refused(tmp_path):
+    place = tmp_path / "open place"
+    place.mkdir()
+    (place / "inner").mkdir()
+    (tmp_path / "link").symlink_to(place)
+    (place / "way out").symlink_to(tmp_path)
+    (tmp_path / "far").symlink_to(place / "way out")
+    folders = [
+        place,
+        place / "inner" / "new",
+        tmp_path / "link",
+        place / "way out",
+        tmp_path / "far",
+    ]
+    # Of /tmp's kind: nobody may rename what belongs to others.
+    for mode in (0o700, 0o755, 0o775, 0o1777):
+        place.chmod(mode)
+        for folder in folders:
+            refuse_foreign_folder(folder)
+    place.chmod(0o777)
+    for folder in folders:
+        with pytest.raises(PermissionError, match=f"everybody replace .*chmod o-w '{place}'"):
+            refuse_foreign_folder(folder)
+    refuse_foreign_folder(tmp_path)
+
+
+@needs_posix
+def test_a_link_to_itself_is_left_to_whoever_opens_it(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    refuse_foreign_folder(tmp_path / "loop" / "new")
+
+
+@pytest.mark.root
+def test_root_refuses_folders_of_other_users(tmp_path):
+    os.chown(tmp_path, 65534, 65534)
+    for mode in (0o700, 0o755, 0o1777):
+        tmp_path.chmod(mode)
+        with pytest.raises(PermissionError, match="belongs to another user.*name another folder"):
+            refuse_foreign_folder(tmp_path / "new")
+
+
+@needs_posix
+def test_temporary_files_go_into_no_folder_where_everybody_may_replace_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="TMPDIR"), scratch_folder():
+        pass
+    assert names(tmp_path) == []
+    # Whoever saves a file has chosen its folder.
+    with scratch_folder(tmp_path):
+        pass

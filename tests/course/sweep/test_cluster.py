@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -269,3 +270,13 @@ def test_workers_that_are_not_alike_stop_the_sweep_before_it_starts(folder, clus
     assert "Traceback" not in text
     assert read_log(folder) == []
     assert finished(folder) == []
+
+
+@pytest.mark.slow
+def test_what_the_command_itself_leaves_lies_in_the_private_folder_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with local_cluster(1, 1):
+        assert Path(tempfile.gettempdir()).parent == tmp_path
+        assert [path.name[: len(".mnist-")] for path in tmp_path.iterdir()] == [".mnist-"]
+    assert tempfile.gettempdir() == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []

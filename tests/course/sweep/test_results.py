@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 
 import pytest
 from support.sweep_stub import make_result, make_scored
@@ -37,7 +38,8 @@ def test_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch, full, left):
         replace(source, target)
 
     monkeypatch.setattr("mnist_helpers.saving.os.replace", fail)
-    with pytest.raises(OSError, match="No space left"):
+    message = re.escape(f"{tmp_path} cannot be written (No space left on device): make room")
+    with pytest.raises(OSError, match=message):
         write_result(tmp_path, make_result(1), "the notebook")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == left
     assert read_results(tmp_path) == {}
