@@ -5,7 +5,6 @@ import errno
 import hashlib
 import os
 import platform
-import shlex
 import shutil
 import stat
 import tempfile
@@ -101,7 +100,7 @@ def refuse_foreign_folder(folder):
         if reason:
             raise PermissionError(
                 f"{part} {reason}, so other users could read or change what is written there: "
-                f"{_advise(part)} (for temporary files, in the variable TMPDIR)"
+                f"name another folder (for temporary files, in the variable TMPDIR)"
             )
 
 
@@ -120,25 +119,17 @@ def _folders_on_the_way(path):
 
 def _why_foreign(status):
     """Say why others could rename what lies in a folder, or return an empty text."""
-    is_strange = status.st_uid not in (os.getuid(), _ROOT)
-    if status.st_mode & stat.S_IWOTH:
-        # In a sticky folder such as /tmp, only its owner renames what belongs to others.
-        if not status.st_mode & stat.S_ISVTX:
-            return "lets everybody replace what lies in it"
-        if is_strange:
-            return "belongs to another user and lets everybody write into it"
-    # For other users than root, it is how a group shares a folder.
-    if is_strange and os.getuid() == _ROOT:
-        return "belongs to another user"
+    is_open = status.st_mode & stat.S_IWOTH
+    # What its owner opened to everybody is the owner's to close; some file systems, such as those
+    # of Windows seen from Linux, show all folders so.
+    if not is_open or status.st_uid == os.getuid():
+        return ""
+    if status.st_uid != _ROOT:
+        return "belongs to another user and lets everybody write into it"
+    # In a sticky folder such as /tmp, only its owner renames what belongs to others.
+    if not status.st_mode & stat.S_ISVTX:
+        return "lets everybody replace what lies in it"
     return ""
-
-
-def _advise(folder):
-    if folder.stat().st_uid == os.getuid():
-        return (
-            f"take that right away (chmod o-w {shlex.quote(str(folder))}), or name another folder"
-        )
-    return "name another folder"
 
 
 def take_lock(path):
