@@ -3,6 +3,7 @@
 import atexit
 import logging
 import re
+import signal
 import sys
 import tempfile
 import warnings
@@ -163,7 +164,11 @@ def _local_cluster(workers, threads):
         # Dask writes the certificates' keys into temporary files while it reads them.
         tempfile.tempdir = folder
         try:
-            with _start_workers(workers, folder) as cluster, Client(cluster) as client:
+            with (
+                _loop_without_ctrl_c() as loop,
+                _start_workers(workers, folder, loop) as cluster,
+                Client(cluster) as client,
+            ):
                 yield client, threads
         finally:
             tempfile.tempdir = before
@@ -172,7 +177,66 @@ def _local_cluster(workers, threads):
             sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
 
 
-def _start_workers(n_workers, folder):
+@contextmanager
+def _loop_without_ctrl_c():
+    """Give an event loop for Dask, in a thread that Ctrl-C does not reach.
+
+    Ctrl-C reaches all processes of a terminal. Those that this thread starts inherit that they hear
+    nothing of it, also while they import what they need; the command is what ends them.
+    """
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+    with _ctrl_c_blocked():
+        # A thread begins with the signals blocked that are blocked where it is started.
+        runner.start()
+    # What a stopped start leaves behind, asyncio would tell in many lines.
+    log = logging.getLogger("asyncio")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield runner.loop
+    except Exception:
+        log.setLevel(level)
+        raise
+    else:
+        log.setLevel(level)
+    finally:
+        # After Ctrl-C or a signal the program ends, and asyncio stays silent until then.
+        runner.stop()
+
+
+@contextmanager
+def _ctrl_c_blocked():
+    if not hasattr(signal, "pthread_sigmask"):
+        # Windows.
+        yield
+        return
+    _start_resource_tracker()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_resource_tracker():
+    """Start Python's helper that cleans up after processes that were killed.
+
+    Started with the first worker, it would let that worker hear of Ctrl-C; and what it cleans up,
+    it would tell in many lines.
+    """
+    from multiprocessing import resource_tracker
+
+    # Processes that Python starts inherit these.
+    sys.warnoptions.append("ignore:resource_tracker")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
+
+
+def _start_workers(n_workers, folder, loop):
     """Start a scheduler, and workers in processes of their own, whose files lie in `folder`.
 
     Returns
@@ -213,6 +277,7 @@ def _start_workers(n_workers, folder):
                 workers={number: {"cls": Nanny, "options": worker} for number in range(n_workers)},
                 security=security,
                 silence_logs=logging.CRITICAL,
+                loop=loop,
             )
         except RuntimeError as error:
             # Dask says no more than that the nanny, who looks after a worker, did not start.

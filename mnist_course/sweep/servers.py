@@ -73,6 +73,9 @@ class PrivateWorker(_NoWebServer, Worker):
 
     def __init__(self, *args, **kwargs):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, "pthread_sigmask"):
+            # It was blocked while this process started; its kernels are to hear of it.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         # Asked again, Python names the folder in the variable TMPDIR, which has been set by now.
         tempfile.tempdir = None
         super().__init__(*args, **kwargs)

@@ -349,3 +349,26 @@ def test_ctrl_c_ends_all_that_was_started(folder, sweep_in_threads):
     assert err.splitlines()[-1] == "mnist-course: interrupted; what was finished is kept"
     wait_until(lambda: gone(*family))
     check_resumed(folder, sweep_in_threads)
+
+
+def has_workers(process):
+    """Say whether a command has started processes that are to become its workers."""
+    children = psutil.Process(process.pid).children()
+    return any("spawn_main" in str(child.cmdline()) for child in children)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such signals")
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped by SIGTERM")],
+)
+def test_a_stop_while_the_workers_start_is_one_line(folder, number, message):
+    process = start(folder, "--set", "seed=0:2", "--workers", "2")
+    wait_until(lambda: has_workers(process))
+    # Ctrl-C reaches all processes of a terminal.
+    send = os.killpg if number == signal.SIGINT else os.kill
+    send(process.pid, number)
+    status, out, err = finish(process)
+    assert (status, out) == (128 + number, "")
+    assert err.split("\n") == ["", f"mnist-course: {message}; what was finished is kept", ""]
