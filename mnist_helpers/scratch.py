@@ -126,7 +126,8 @@ def _why_foreign(status):
         return ""
     if status.st_uid != _ROOT:
         return "belongs to another user and lets everybody write into it"
-    # In a sticky folder such as /tmp, only its owner renames what belongs to others.
+    # In a sticky folder, such as that for temporary files, only its owner renames what belongs to
+    # others.
     if not status.st_mode & stat.S_ISVTX:
         return "lets everybody replace what lies in it"
     return ""
