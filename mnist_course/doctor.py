@@ -481,10 +481,12 @@ def check_dataset(data=""):
     >>> check_dataset("digits").dataset_name
     'bundled digits'
     """
-    from mnist_helpers.data import describe, load_mnist
+    from mnist_helpers.data import BundledDigitsWarning, describe, load_mnist
 
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        # Others, such as of a file that something else forgot to close, say nothing of the digits.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", BundledDigitsWarning)
         try:
             dataset = describe(load_mnist(data))
         except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from mnist_course.sweep.fingerprint import (
     describe_package,
     try_to_describe,
 )
-from mnist_course.sweep.private import private_folder
+from mnist_helpers.scratch import scratch_folder
 
 # Measured: on MNIST, a kernel of notebook 02 takes 1.5e9.
 KERNEL_BYTES = 2e9
@@ -160,13 +160,13 @@ def _local_cluster(workers, threads):
     before = tempfile.tempdir
     # What this process, the workers and their kernels leave when they are killed goes away with
     # this folder, or with the next sweep.
-    with private_folder() as folder, dask.config.set(private_settings(folder)):
+    with scratch_folder() as folder, dask.config.set(private_settings(str(folder))):
         # Dask writes the certificates' keys into temporary files while it reads them.
-        tempfile.tempdir = folder
+        tempfile.tempdir = str(folder)
         try:
             with (
                 _loop_without_ctrl_c() as loop,
-                _start_workers(workers, folder, loop) as cluster,
+                _start_workers(workers, str(folder), loop) as cluster,
                 Client(cluster) as client,
             ):
                 yield client, threads
@@ -174,7 +174,7 @@ def _local_cluster(workers, threads):
             tempfile.tempdir = before
             # Dask puts its servers' folders there, and leaves them where others came before them.
             # Once they are gone, another user could make them anew, with modules to be imported.
-            sys.path[:] = [path for path in sys.path if not path.startswith(folder)]
+            sys.path[:] = [path for path in sys.path if not path.startswith(str(folder))]
 
 
 @contextmanager

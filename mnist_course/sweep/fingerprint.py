@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 import mnist_course
 import mnist_helpers
-from mnist_helpers.data import describe, load_mnist
+from mnist_helpers.data import BundledDigitsWarning, describe, load_mnist
 from mnist_helpers.keras_settings import check_settings, read_settings
 
 # Parameters that say where things are, not what is run.
@@ -223,7 +223,8 @@ def _hash(value, n_digits):
 def _describe_dataset(data):
     """Return what `describe` says of these digits, and what `load_mnist` warned about."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", BundledDigitsWarning)
         dataset = describe(load_mnist(data))
     messages = [str(warning.message) for warning in caught]
     return dataset, "".join(messages)

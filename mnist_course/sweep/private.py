@@ -3,8 +3,6 @@
 import os
 from contextlib import contextmanager
 
-from mnist_helpers.scratch import scratch_folder
-
 # What nobody but the owner may do with a new file: read, write, execute.
 _OWNER_ONLY = 0o077
 
@@ -18,6 +16,7 @@ def private_files():
 
     Examples
     --------
+    >>> from mnist_helpers.scratch import scratch_folder
     >>> with private_files(), scratch_folder() as folder:
     ...     _ = (folder / "result.json").write_text("for my eyes only")
     """
@@ -26,21 +25,3 @@ def private_files():
         yield
     finally:
         os.umask(before)
-
-
-@contextmanager
-def private_folder():
-    """Make a temporary folder that only this user may enter; it goes away with the block.
-
-    Yields
-    ------
-    str
-        Its path, which nobody knows beforehand.
-
-    Raises
-    ------
-    PermissionError
-        If another user could put another folder in its place.
-    """
-    with scratch_folder() as folder:
-        yield str(folder)

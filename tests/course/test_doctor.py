@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from support.project import ROOT
 from mnist_course import doctor
 from mnist_course.notebooks import find_notebooks, read_notebook
 from mnist_course.run import execute
-from mnist_helpers import tables
+from mnist_helpers import data, tables
 
 DOCTOR = ["-m", "mnist_course", "doctor"]
 START = "00_start_here"
@@ -725,3 +726,14 @@ def test_the_table_has_what_the_doctor_asks_of_it():
         assert set(row) == set(SMALL)
         for column in ("seconds", "peak_mb", "disk_mb", "updates_per_second"):
             assert row[column] > 0
+
+
+def test_a_warning_that_says_nothing_of_the_digits_changes_nothing(monkeypatch):
+    load = data.load_mnist
+
+    def load_and_warn(path):
+        warnings.warn("unclosed event loop", ResourceWarning, stacklevel=2)
+        return load(path)
+
+    monkeypatch.setattr(data, "load_mnist", load_and_warn)
+    assert doctor.check_dataset("digits").status == "OK"

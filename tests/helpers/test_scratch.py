@@ -212,3 +212,11 @@ def test_temporary_files_go_into_no_folder_where_everybody_may_replace_them(tmp_
     # Whoever saves a file has chosen its folder.
     with scratch_folder(tmp_path):
         pass
+
+
+@needs_posix
+def test_a_scratch_folder_has_a_new_name_each_time_is_private_and_goes_away():
+    with scratch_folder() as first, scratch_folder() as second:
+        assert first != second
+        assert first.stat().st_mode & 0o777 == 0o700
+    assert not first.exists()

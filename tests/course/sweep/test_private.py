@@ -14,7 +14,7 @@ import psutil
 import pytest
 from support.sweep_stub import Seed, finish, start, started_seeds, wait_until, write_stub
 
-from mnist_course.sweep.private import private_files, private_folder
+from mnist_course.sweep.private import private_files
 
 # Windows has neither this module nor these rights.
 pwd = pytest.importorskip("pwd", exc_type=ImportError)
@@ -32,13 +32,6 @@ def test_files_are_private_whatever_the_umask_allows(tmp_path):
         os.umask(before)
     modes = {path.name: stat.filemode(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {"file": "-rw-------", "folder": "drwx------", "later": "-rw-rw-rw-"}
-
-
-def test_a_private_folder_has_a_new_name_each_time_and_goes_away():
-    with private_folder() as first, private_folder() as second:
-        assert first != second
-        assert stat.filemode(os.stat(first).st_mode) == "drwx------"
-    assert not os.path.exists(first)
 
 
 def as_nobody(function, *arguments):
