@@ -15,7 +15,8 @@ SWEEP_SEEDS = range(4)
 # From 10 on, the stub's seeds have a meaning of their own.
 STORM_SEEDS = range(10)
 # Seconds of work in a cell, so that a kill can meet one.
-PAUSE = "pause=0.3"
+PAUSE_SECONDS = 0.3
+PAUSE = f"pause={PAUSE_SECONDS}"
 COMMANDS = {
     "run": ["run", "stub.ipynb", "-p", f"seed={RUN_SEED}", "-p", PAUSE, "--output", "out"],
     "sweep": [
@@ -45,8 +46,11 @@ KINDS = {"run": 6, "sweep": 1, "storm": 1}
 LONGEST_CALM = 1.0
 MOST_KILLS_IN_A_STORM = 25
 LONGEST_DELAY = 0.01
-SHARE_OF_TIMED_KILLS = 0.4
-# Of the timed kills, those that meet any process of the command, not the command itself.
+# How often a kill is of each kind.
+KILLS = {"at an event": 5, "in a cell": 2, "at some time": 3}
+# How often is looked whether a notebook works.
+BLINK_SECONDS = 0.02
+# Of the kills at no event, those that meet any process of the command, not the command itself.
 SHARE_OF_OTHER_VICTIMS = 0.3
 # How many seconds a command takes; corrected by what is seen.
 expected_seconds = {"run": 4.0, "sweep": 9.0}
@@ -73,10 +77,13 @@ def one_round(rng):
     with World() as world:
         try:
             for _ in range(rng.randint(1, MOST_KILLS_IN_A_ROUND)):
-                if rng.random() < SHARE_OF_TIMED_KILLS:
-                    phase = _kill_at_some_time(world, name, rng)
-                else:
+                kill = _choose(rng, KILLS)
+                if kill == "at an event":
                     phase = _kill_at_an_event(world, name, rng)
+                elif kill == "in a cell":
+                    phase = _kill_in_a_cell(world, name, rng)
+                else:
+                    phase = _kill_at_some_time(world, name, rng)
                 if phase:
                     outcomes.append(Outcome("kills", f"{name}, {phase}"))
                 world.check_files()
@@ -126,6 +133,24 @@ def _kill_at_some_time(world, name, rng):
         expected_seconds[name] = time.monotonic() - begin
         _wait(world, process, None)
         return None
+    return _kill_now(world, process, n_started, rng)
+
+
+def _kill_in_a_cell(world, name, rng):
+    """Start the command and end one of its processes while a notebook works; return the phase."""
+    n_started = len(started_seeds(world.folder))
+    process = world.start(COMMANDS[name])
+    while process.poll() is None and len(started_seeds(world.folder)) == n_started:
+        time.sleep(BLINK_SECONDS)
+    time.sleep(rng.uniform(0, PAUSE_SECONDS))
+    if process.poll() is not None:
+        _wait(world, process, None)
+        return None
+    return _kill_now(world, process, n_started, rng)
+
+
+def _kill_now(world, process, n_started, rng):
+    """End the command, or a process of its; return the phase that it was in."""
     phase = "start"
     if len(started_seeds(world.folder)) > n_started:
         phase = "cell" if _kernels(world) else "end"
