@@ -200,10 +200,7 @@ def _find_victims(world, command):
     """Return the command's processes; not Python's own helper, which tells of it at length."""
     victims = []
     for process in world.find_processes():
-        try:
-            is_helper = "resource_tracker" in str(process.cmdline())
-        except psutil.Error:
-            continue
+        is_helper = "resource_tracker" in _command_line(process)
         if process.pid != command.pid and not is_helper:
             victims.append(process)
     return victims
@@ -219,7 +216,15 @@ def _end(process, signal_number):
 
 
 def _kernels(world):
-    return [one for one in world.find_processes() if "ipykernel_launcher" in str(one.cmdline())]
+    return [one for one in world.find_processes() if "ipykernel_launcher" in _command_line(one)]
+
+
+def _command_line(process):
+    """Return how a process was started, or nothing if it has ended since it was found."""
+    try:
+        return str(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def _wait(world, process, signal_number):
