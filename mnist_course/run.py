@@ -2,6 +2,7 @@
 
 import copy
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mnist_course.notebooks import (
     strip_outputs,
 )
 from mnist_course.pages import export_index, export_page
-from mnist_course.parameters import check_parameters, read_parameters, split_assignments
+from mnist_course.parameters import check_parameters, quote, read_parameters, split_assignments
 from mnist_course.terminal import one_line, printable, table_lines
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import atomic_write
@@ -109,7 +110,7 @@ def _plan_all(notebooks, parameters, output):
     for path in [output, *paths]:
         _check_text(path)
     _check_output(output, paths)
-    _check_temporary_folder()
+    check_temporary_folder()
     return [_plan(path, parameters, output) for path in paths]
 
 
@@ -188,7 +189,7 @@ def _check_text(path):
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise ValueError(f"rename {str(path)!r}: it is no text in UTF-8") from None
+        raise ValueError(f"rename {quote(str(path))}: it is no text in UTF-8") from None
 
 
 def _check_output(output, paths):
@@ -199,8 +200,15 @@ def _check_output(output, paths):
         raise ValueError(f"results may not lie among the notebooks themselves; received {output}")
 
 
-def _check_temporary_folder():
-    """Refuse a folder for temporary files that no kernel could use: each run would fail."""
+def check_temporary_folder():
+    """Refuse a folder for temporary files that no kernel could use: each run would fail.
+
+    Raises
+    ------
+    ValueError, OSError
+        Saying what is wrong with the folder.
+    """
+    _check_text(tempfile.gettempdir())
     with scratch_folder():
         pass
 

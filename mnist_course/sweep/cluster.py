@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mnist_course.errors import reason_of
+from mnist_course.run import check_temporary_folder
 from mnist_course.sweep.fingerprint import (
     compare_environments,
     describe_package,
@@ -144,9 +145,10 @@ def local_cluster(workers=None, threads=None):
 
     Raises
     ------
-    ValueError
-        If a number is not above 0.
+    ValueError, OSError
+        If a number is not above 0, or the folder for temporary files cannot be used.
     """
+    check_temporary_folder()
     # The numbers are checked now, not when the block begins: by then, a sweep has made its folder.
     return _local_cluster(*fit_machine(workers, threads))
 

@@ -277,6 +277,14 @@ def test_a_temporary_folder_of_another_user_is_refused_before_anything_runs(
     assert not (here / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["run 01_stub", "sweep 01_stub --set seed=1"])
+def test_a_temporary_folder_whose_name_is_no_text_is_refused(here, capsys, monkeypatch, command):
+    monkeypatch.setattr(tempfile, "tempdir", "a\udcff")
+    assert main([*command.split(), "--output", "out"]) == 2
+    assert "rename 'a\\udcff': it is no text in UTF-8" in capsys.readouterr().err
+    assert not (here / "out").exists()
+
+
 def test_a_folder_into_which_another_run_writes_is_refused(here, capsys):
     with lock_folder("out"):
         assert main(["run", "--output", "out"]) == 2

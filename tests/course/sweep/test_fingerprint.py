@@ -176,6 +176,7 @@ SETTINGS = {
 VARIABLES = {
     "KERAS_NNX_ENABLED": ("TRUE", "nnx_enabled", True),
     "JAX_ENABLE_X64": ("1", "JAX_ENABLE_X64", "1"),
+    "JAX_DEFAULT_PRNG_IMPL": ("rbg", "JAX_DEFAULT_PRNG_IMPL", "rbg"),
 }
 
 
