@@ -32,9 +32,18 @@ import contextlib  # noqa: E402
 import warnings  # noqa: E402
 
 from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals  # noqa: E402
-from mnist_course.terminal import HOME_ADVICE, guard_output, has_home, printable, shorten  # noqa: E402
+from mnist_course.terminal import (  # noqa: E402
+    HOME_ADVICE,
+    LONGEST_MESSAGE,
+    guard_output,
+    has_home,
+    one_line,
+    printable,
+    shorten,
+)
 
 _REFUSED = 2
+_NEXT_LINE = "\n  "
 # Commands whose kernels import what lies in the folder where they start.
 _WITH_KERNELS = ("run", "sweep")
 
@@ -108,7 +117,7 @@ def _run_command(arguments):
         return _REFUSED
     except Exception as error:
         if _is_meant_for_the_user(error):
-            _print_message(str(error) or type(error).__name__)
+            _print_message(_text_of(error))
             return _REFUSED
         if sys.flags.dev_mode:
             raise
@@ -139,6 +148,15 @@ def _is_meant_for_the_user(error):
     return isinstance(error, (ValueError, OSError, RuntimeError)) and not is_mistake
 
 
+def _text_of(error):
+    """Return what an error says, without the number that the system puts in front of it."""
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is None:
+            return str(error.strerror)
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
 def _name_hiding_files():
     """Name the files in the working folder that are imported instead of what a notebook needs."""
     from mnist_course.hiding import find_hiding_files
@@ -148,7 +166,10 @@ def _name_hiding_files():
 
 
 def _print_message(message):
-    text = printable(shorten(str(message)), keep="\n")
+    # Some messages of ours go on in further lines, which are indented. So no name or error's text
+    # that a message quotes can pass for a line of its own.
+    lines = shorten(str(message)).split(_NEXT_LINE)
+    text = _NEXT_LINE.join(printable(line) for line in lines)
     print(f"mnist-course: {text}", file=sys.stderr)
 
 
@@ -161,7 +182,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that answers with a line, whatever it was given."""
 
     def error(self, message):
-        super().error(printable(shorten(message)))
+        super().error(one_line(message, LONGEST_MESSAGE))
 
 
 def _build_parser():

@@ -3,8 +3,12 @@
 import re
 from pathlib import Path
 
+from mnist_course.terminal import one_line, shorten
+
 # The executed notebook has all of it.
-_MAX_CHARACTERS = 300
+MAX_CHARACTERS = 300
+# A reason stands within a longer line; it may quote the content of a file.
+MAX_REASON = 200
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _GROUP = re.compile(r"\([0-9]+ sub-exceptions?\)$")
 # Python draws one such line above each error of a group.
@@ -43,11 +47,11 @@ def describe_failure(failure, *, timeout=None, out_of_memory=False):
     if timeout is not None and is_late:
         return f"time-out: the run was not done after {timeout:g} seconds"
     if kind == "KernelNotStarted":
-        return shorten(str(failure))
+        return shorten(str(failure), MAX_CHARACTERS)
     if isinstance(failure, OSError) and failure.strerror:
         # The number in front of the text says nothing to most people.
         place = f" ({failure.filename})" if failure.filename else ""
-        return shorten(f"the run could not go on: {failure.strerror}{place}")
+        return shorten(f"the run could not go on: {failure.strerror}{place}", MAX_CHARACTERS)
     return _name_and_text(kind, _text_of(failure))
 
 
@@ -73,7 +77,7 @@ def describe_cell_error(message, outputs):
     """
     unprintable = _find_unprintable(outputs)
     if unprintable:
-        return shorten(unprintable)
+        return shorten(unprintable, MAX_CHARACTERS)
     text = message["evalue"]
     if _GROUP.search(text):
         # Of a group, the text says only how many errors there are.
@@ -83,31 +87,30 @@ def describe_cell_error(message, outputs):
 
 def _name_and_text(name, text):
     line = _last_line(text)
-    return shorten(f"{name}: {line}" if line else name)
+    if line:
+        name = f"{name}: {line}"
+    return shorten(name, MAX_CHARACTERS)
 
 
-def shorten(text):
-    """Cut a text that is too long for a table.
+def reason_of(error):
+    """Say in one line what an error says, without the number and the paths that an OSError adds.
 
     Parameters
     ----------
-    text : str
+    error : Exception
 
     Returns
     -------
     str
-        At most 300 characters; the last one of a text that was cut is "…".
+        At most 200 characters.
 
     Examples
     --------
-    >>> shorten("short")
-    'short'
-    >>> len(shorten("long " * 1000))
-    300
+    >>> reason_of(FileNotFoundError(2, "No such file or directory", "grid.yaml"))
+    'No such file or directory'
     """
-    if len(text) <= _MAX_CHARACTERS:
-        return text
-    return text[: _MAX_CHARACTERS - 1] + "…"
+    text = getattr(error, "strerror", None) or _text_of(error) or type(error).__name__
+    return one_line(" ".join(str(text).split()), MAX_REASON)
 
 
 def _text_of(error):

@@ -1,6 +1,8 @@
 """Folders that are written whole or not at all, and by one command at a time."""
 
 import errno
+import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from mnist_helpers.scratch import (
 )
 
 _LOCK_NAME = ".lock"
+# In a file's mode: what its group and all others may do with it.
+_OTHERS = 0o077
 _ADVICE = {
     errno.ENOSPC: "make room there, or name another folder",
     errno.EDQUOT: "make room there, or name another folder",
@@ -83,14 +87,17 @@ def lock_folder(folder):
     RuntimeError
         If another process, or another thread, has locked it.
     OSError
-        If it cannot be created or written into, or other users could replace what is in it.
+        If it cannot be created or written into, if other users could replace what is in it, or if
+        it is locked with another user's file.
     """
     from filelock import Timeout
 
     folder = Path(folder)
     refuse_foreign_folder(folder)
+    _refuse_foreign_lock(folder / _LOCK_NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _make_private(folder / _LOCK_NAME)
         # The system opens this lock when the process ends, however it ends.
         lock = take_lock(folder / _LOCK_NAME)
     except Timeout:
@@ -104,6 +111,53 @@ def lock_folder(folder):
     finally:
         if lock is not None:
             lock.release()
+
+
+def _refuse_foreign_lock(path):
+    """Refuse a lock file that only another user may lock, as in a folder that a group shares."""
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        # It is not there, or the folder is none: then locking tells what is wrong.
+        return
+    if os.name != "posix" or owner == os.getuid() or os.access(path, os.R_OK | os.W_OK):
+        return
+    name = _user_name(owner)
+    raise PermissionError(
+        f"{path} belongs to {name}, so only {name} can run something that writes into "
+        f"{path.parent}: name another folder, or let {name} remove that file when nothing runs"
+    )
+
+
+def _user_name(number):
+    # Windows has no such module.
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
+
+
+def _make_private(path):
+    """Take from others the right to read a lock file that is there: who can read it can lock it.
+
+    Earlier versions of the course let everybody read it.
+    """
+    if os.name != "posix":
+        return
+    try:
+        # Not through a link, and without waiting for who writes into a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        # It is not there; or it cannot be locked either, and that tells why.
+        return
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid == os.getuid() and stat.S_ISREG(status.st_mode):
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~_OTHERS)
+    finally:
+        os.close(descriptor)
 
 
 def describe_os_error(path, error):

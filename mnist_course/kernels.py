@@ -49,6 +49,8 @@ NOT_FOR_KERNELS = (
     "MPLBACKEND",
     # The checks in notebooks are asserts, which this takes out.
     "PYTHONOPTIMIZE",
+    # TensorFlow would behave as its first version did.
+    "TF2_BEHAVIOR",
     # IPython runs the file that this one names.
     "PYTHONSTARTUP",
     # Warnings could become errors.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_course.errors import shorten
+from mnist_course.terminal import one_line
 from mnist_helpers.record import format_metrics, read_record
 
 # The course's notebooks are numbered; other notebooks beside them are somebody's own.
@@ -117,7 +117,7 @@ def read_notebook(path):
     except OSError:
         raise
     except (ValueError, nbformat.ValidationError) as error:
-        reason = shorten(str(error).partition("\n")[0])
+        reason = one_line(str(error).partition("\n")[0])
         raise ValueError(f"it cannot be read: {reason}") from None
     except Exception:
         # What is JSON, but no notebook, makes nbformat raise errors of many kinds.

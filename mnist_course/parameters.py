@@ -9,6 +9,8 @@ import reprlib
 
 import yaml
 
+from mnist_course.terminal import one_line
+
 # The tag by which papermill, too, knows the cell.
 PARAMETERS_TAG = "parameters"
 
@@ -83,7 +85,7 @@ class PlainNodes:
             if not isinstance(key, yaml.ScalarNode):
                 raise _refuse(key, "a name must be a plain text")
             if key.value in names:
-                raise _refuse(node, f"{shorten(key.value)} is there twice")
+                raise _refuse(node, f"{quote(key.value)} is there twice")
             names.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -167,20 +169,20 @@ def _explain_yaml(error):
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None)
     if mark is not None and problem is not None:
-        return f"line {mark.line + 1}: {shorten_text(problem)}"
+        return f"line {mark.line + 1}: {quote_text(problem)}"
     if isinstance(error, yaml.reader.ReaderError):
         return f"character {error.position + 1}: {error.reason}"
-    return f"it is no YAML ({type(error).__name__}: {shorten_text(str(error))})"
+    return f"it is no YAML ({type(error).__name__}: {quote_text(str(error))})"
 
 
-def shorten(value):
+def quote(value):
     """Return a value's repr for an error message: in one line, and not too long.
 
     Examples
     --------
-    >>> shorten([512, 512])
+    >>> quote([512, 512])
     '[512, 512]'
-    >>> len(shorten("a" * 10**6)) <= QUOTED_CHARACTERS
+    >>> len(quote("a" * 10**6)) <= QUOTED_CHARACTERS
     True
     """
     short = reprlib.Repr()
@@ -191,24 +193,18 @@ def shorten(value):
     except Exception:
         # An int of more digits than Python prints, or an object whose repr fails.
         text = f"a value of type {type(value).__name__}"
-    return shorten_text(text)
+    return quote_text(text)
 
 
-def shorten_text(text):
-    """Return a text for an error message: in one line, and not too long.
+def quote_text(text):
+    r"""Return a text for an error message: in one line, and not too long.
 
     Examples
     --------
-    >>> shorten_text("many    spaces")
-    'many spaces'
+    >>> quote_text("data=many\nlines")
+    'data=many\\nlines'
     """
-    # Of a text of megabytes, only the beginning is looked at.
-    line = " ".join(text[: 2 * QUOTED_CHARACTERS].split())
-    # A terminal would obey control characters.
-    visible = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    if len(visible) <= QUOTED_CHARACTERS:
-        return visible
-    return f"{visible[: QUOTED_CHARACTERS - 3]}..."
+    return one_line(text, QUOTED_CHARACTERS)
 
 
 def split_assignments(option, texts):
@@ -238,7 +234,7 @@ def split_assignments(option, texts):
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or name in values:
-            raise ValueError(f"{option} takes name=value, once a name; received {shorten(text)}")
+            raise ValueError(f"{option} takes name=value, once a name; received {quote(text)}")
         values[name] = value
     return values
 
@@ -361,9 +357,9 @@ def _load_value(name, text):
 def _check_name(name, defaults):
     """Raise a ValueError, unless `name` is a parameter that has a default."""
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-        raise ValueError(f"{shorten(name)} cannot be the name of a parameter")
+        raise ValueError(f"{quote(name)} cannot be the name of a parameter")
     if defaults is None:
-        raise ValueError(f"no cell is tagged `parameters`, so {shorten(name)} cannot be set")
+        raise ValueError(f"no cell is tagged `parameters`, so {quote(name)} cannot be set")
     if name not in defaults:
         hint = ""
         similar = []
@@ -371,8 +367,8 @@ def _check_name(name, defaults):
             similar = difflib.get_close_matches(name, defaults, n=1)
         if similar:
             hint = f" (did you mean {similar[0]!r}?)"
-        known = shorten_text(", ".join(defaults))
-        raise ValueError(f"unknown parameter {shorten(name)}{hint}; known: {known}")
+        known = quote_text(", ".join(defaults))
+        raise ValueError(f"unknown parameter {quote(name)}{hint}; known: {known}")
 
 
 def check_value(name, value, default):
@@ -406,8 +402,7 @@ def check_value(name, value, default):
     except TypeError:
         type_name = TYPE_NAMES[type(default)]
         raise ValueError(
-            f"{name} must be {type_name} like its default {shorten(default)}; "
-            f"received {shorten(value)}"
+            f"{name} must be {type_name} like its default {quote(default)}; received {quote(value)}"
         ) from None
     except ValueError as error:
         raise ValueError(f"{name} cannot be used: {error}") from None
@@ -429,7 +424,7 @@ def convert_like(value, default):
         return [convert_like(item, item_default) for item in value]
     # Not `isinstance`: True is an int to Python, but no number of epochs.
     if type(value) is not type(default) and not _is_int_for_float(value, default):
-        raise TypeError(f"expected {type(default).__name__}; received {shorten(value)}")
+        raise TypeError(f"expected {type(default).__name__}; received {quote(value)}")
     _check_scalar(value)
     if type(default) is float:
         return float(value)
@@ -476,7 +471,7 @@ def check_plain(value):
 def _check_scalar(value):
     """Raise an error as `check_plain` does, unless a record, which is JSON, can hold the value."""
     if type(value) not in PLAIN_TYPES:
-        raise TypeError(f"expected {PLAIN_VALUES}; received {shorten(value)}")
+        raise TypeError(f"expected {PLAIN_VALUES}; received {quote(value)}")
     # JSON has no word for infinity and NaN.
     if isinstance(value, float) and not math.isfinite(value):
         raise TypeError(f"expected a finite number; received {value!r}")
@@ -493,7 +488,7 @@ def _check_text(text):
         # What the command line gives for a byte that is not UTF-8 can be written to no file.
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError(f"expected text in UTF-8; received {shorten(text)}") from None
+        raise ValueError(f"expected text in UTF-8; received {quote(text)}") from None
 
 
 def load_literal(text):
@@ -512,4 +507,4 @@ def load_literal(text):
     try:
         return load_yaml(text)
     except ValueError as error:
-        raise ValueError(f"{shorten(text)} cannot be read: {error}") from None
+        raise ValueError(f"{quote(text)} cannot be read: {error}") from None

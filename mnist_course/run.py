@@ -2,12 +2,13 @@
 
 import copy
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 
-from mnist_course.errors import count_memory_kills, describe_cell_error, describe_failure, shorten
+from mnist_course.errors import count_memory_kills, describe_cell_error, describe_failure
 from mnist_course.files import describe_os_error, lock_folder
 from mnist_course.notebooks import (
     NOTEBOOKS,
@@ -19,16 +20,19 @@ from mnist_course.notebooks import (
     strip_outputs,
 )
 from mnist_course.pages import export_index, export_page
-from mnist_course.parameters import check_parameters, read_parameters, split_assignments
-from mnist_course.terminal import printable, table_lines
+from mnist_course.parameters import check_parameters, quote, read_parameters, split_assignments
+from mnist_course.terminal import one_line, printable, table_lines
 from mnist_helpers.record import read_record
 from mnist_helpers.saving import atomic_write
+from mnist_helpers.scratch import scratch_folder
 
 HEADINGS = ["notebook", "seconds", "result", "digits"]
 SECONDS_COLUMN = HEADINGS.index("seconds")
 
 # papermill's tag for the two cells with which it marks a failure.
 PAPERMILL_ERROR_TAG = "papermill-error-cell-tag"
+# Its tag for the cell with the parameters that a run was given.
+INJECTED_TAG = "injected-parameters"
 
 
 def command(options):
@@ -57,7 +61,7 @@ def command(options):
     rows = [HEADINGS, *[outcome_texts(outcome) for outcome in outcomes]]
     print("\n".join(table_lines(rows, right=(SECONDS_COLUMN,))))
     if problem:
-        print(f"mnist-course: {printable(problem)}", file=sys.stderr)
+        print(f"mnist-course: {one_line(problem)}", file=sys.stderr)
         return 1
     print(f"\nPages: {printable(str(output))}/index.html")
     failed = any(outcome["error"] for outcome in outcomes)
@@ -106,6 +110,7 @@ def _plan_all(notebooks, parameters, output):
     for path in [output, *paths]:
         _check_text(path)
     _check_output(output, paths)
+    check_temporary_folder()
     return [_plan(path, parameters, output) for path in paths]
 
 
@@ -143,8 +148,31 @@ def _describe_problem(path, error):
     return f"{path} cannot be written: {describe_failure(error)}"
 
 
+def check_name(path):
+    """Refuse a notebook's name that stands for a folder: results would go somewhere else.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> check_name(Path("...ipynb"))
+    Traceback (most recent call last):
+    ValueError: a notebook may not be called '..': rename ...ipynb
+    """
+    # Python takes ".ipynb" for the ending of "...ipynb", too.
+    if path.stem in (".", ".."):
+        raise ValueError(f"a notebook may not be called {path.stem!r}: rename {path}")
+
+
 def _check_names(paths):
     for path in paths:
+        check_name(path)
         if path.suffix != ".ipynb":
             raise ValueError(f"a notebook's name ends in .ipynb; received {path}: rename it")
         # Its page would be index.html, which lists all pages; some systems read no case.
@@ -161,7 +189,7 @@ def _check_text(path):
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise ValueError(f"rename {str(path)!r}: it is no text in UTF-8") from None
+        raise ValueError(f"rename {quote(str(path))}: it is no text in UTF-8") from None
 
 
 def _check_output(output, paths):
@@ -170,6 +198,19 @@ def _check_output(output, paths):
     is_inside = folder.is_relative_to(NOTEBOOKS.resolve())
     if is_inside or folder in [path.resolve().parent for path in paths]:
         raise ValueError(f"results may not lie among the notebooks themselves; received {output}")
+
+
+def check_temporary_folder():
+    """Refuse a folder for temporary files that no kernel could use: each run would fail.
+
+    Raises
+    ------
+    ValueError, OSError
+        Saying what is wrong with the folder.
+    """
+    _check_text(tempfile.gettempdir())
+    with scratch_folder():
+        pass
 
 
 def _plan(path, parameters, output):
@@ -225,7 +266,7 @@ def execute(notebook, name, *, parameters, folder=None, timeout=None, environmen
     execution = Execution(name, folder, environment or {}, deadline, bar)
     kills_before = count_memory_kills()
     notebook = copy.deepcopy(notebook)
-    _forget_earlier_run(notebook)
+    forget_earlier_run(notebook)
     error = None
     try:
         execute_notebook(notebook, parameters, execution)
@@ -239,7 +280,8 @@ def execute(notebook, name, *, parameters, folder=None, timeout=None, environmen
     if execution.error_message is not None:
         error = describe_cell_error(execution.error_message, execution.failed_cell.outputs)
     executed = execution.notebook or notebook
-    _remove_papermill_cells(executed)
+    # The page has its own words for a failure.
+    executed.cells = _cells_without_tags(executed, (PAPERMILL_ERROR_TAG,))
     record, record_error = _find_record(executed)
     if error is None:
         # A dead kernel can leave cells that all read "completed"; without a record, it was none.
@@ -271,19 +313,40 @@ def write_executed(executed, path):
         nbformat.write(executed, part)
 
 
-def _forget_earlier_run(notebook):
-    """Take out what an earlier run has left: should this one fail early, it is not its own."""
+def forget_earlier_run(notebook):
+    """Take out of a notebook, in place, what an earlier run has left in it.
+
+    The parameters of that run would count in this one, and its outputs would pass for those of this
+    one, should it fail early.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Examples
+    --------
+    >>> from nbformat.v4 import new_code_cell, new_notebook
+    >>> injected = new_code_cell("epochs = 1", metadata={"tags": ["injected-parameters"]})
+    >>> notebook = new_notebook(cells=[injected, new_code_cell("print(epochs)")])
+    >>> forget_earlier_run(notebook)
+    >>> [cell.source for cell in notebook.cells]
+    ['print(epochs)']
+    """
     strip_outputs(notebook)
+    notebook.cells = _cells_without_tags(notebook, (INJECTED_TAG, PAPERMILL_ERROR_TAG))
     notebook.metadata.pop(OUTCOME_KEY, None)
     for part in [notebook, *notebook.cells]:
         part.metadata.pop("papermill", None)
 
 
-def _remove_papermill_cells(executed):
-    """Take out the cells that papermill adds to a failed run: the page has its own words."""
-    executed.cells = [
-        cell for cell in executed.cells if PAPERMILL_ERROR_TAG not in cell.metadata.get("tags", [])
-    ]
+def _cells_without_tags(notebook, tags):
+    """Return the cells that have none of some tags."""
+    cells = []
+    for cell in notebook.cells:
+        own = cell.metadata.get("tags", [])
+        if not any(tag in own for tag in tags):
+            cells.append(cell)
+    return cells
 
 
 def _find_record(executed):
@@ -291,7 +354,7 @@ def _find_record(executed):
     try:
         record = read_record(executed)
     except ValueError as invalid:
-        return None, shorten(f"no valid record: {invalid}")
+        return None, one_line(f"no valid record: {invalid}")
     if record is None:
         return None, "no record: the last cell must call record_run"
     return record, None

@@ -9,23 +9,25 @@ import contextlib
 import errno
 import os
 import sys
-import unicodedata
 
 # What a shell reports for a program that a closed pipe ended: 128 + SIGPIPE.
 CLOSED_PIPE = 141
 CANNOT_WRITE = 2
 
 LONGEST_MESSAGE = 2000
+# A table, or a message that quotes several texts, has room for so much of each.
+LONGEST_TEXT = 500
+_CUT = " … "
 
 HOME_ADVICE = "this user has no home folder: set the variable HOME to a folder that you can write"
 
-# Unicode's categories of what a terminal obeys or cannot be sent: controls, halves of characters,
-# and ends of lines and of paragraphs.
-UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
-# These turn text around, so that what is read is not what is there; or they are not seen at all.
-# Those that scripts need, as between two letters of Persian, are not among them.
-DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-UNSEEN = "\u00ad\u200b\u2060\ufeff"
+# What Python takes for printable, although nothing is seen: joiners and fillers of letters, and an
+# empty braille.
+UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+# Scripts and emoji need these, behind a character of theirs: joiners (Persian, Hindi, families),
+# and the selectors of a variant (a red heart, a rare form of a Chinese character).
+JOINERS = "\u200c\u200d"
+_VARIANTS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 # Bytes of a file's name that are no text: Python has U+DC80 to U+DCFF for them.
 FIRST_BYTE_CODE = 0xDC00
 
@@ -55,7 +57,14 @@ def printable(text, *, keep=""):
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(character, keep) for character in text)
+    shown = []
+    before = ""
+    for character in text:
+        if _needs_escape(character, before) and character not in keep:
+            character = _escape(character)
+        shown.append(character)
+        before = character
+    return "".join(shown)
 
 
 def shorten(text, longest=LONGEST_MESSAGE):
@@ -70,20 +79,46 @@ def shorten(text, longest=LONGEST_MESSAGE):
     Returns
     -------
     str
+        At most `longest` characters.
 
     Examples
     --------
-    >>> shorten("abcdefghij", longest=4)
+    >>> shorten("abcdefghij", longest=7)
     'ab … ij'
     """
     if len(text) <= longest:
         return text
-    half = longest // 2
-    return f"{text[:half]} … {text[-half:]}"
+    half = (longest - len(_CUT)) // 2
+    return text[:half] + _CUT + text[-half:]
+
+
+def one_line(text, longest=LONGEST_TEXT):
+    r"""Show a text from outside, such as one in a record, in one line that is not too long.
+
+    Parameters
+    ----------
+    text : str
+        From anywhere, and of any length.
+    longest : int
+        Characters.
+
+    Returns
+    -------
+    str
+        What `printable` shows of it, without its middle where it is too long.
+
+    Examples
+    --------
+    >>> print(one_line("digits\nOK", longest=20))
+    digits\nOK
+    """
+    # Cut twice: of a text of megabytes only the ends are looked at, and an escape is longer than
+    # the character that it stands for.
+    return shorten(printable(shorten(text, longest)), longest)
 
 
 def table_lines(rows, *, right=()):
-    """Lay out a table whose columns are aligned; each cell is made `printable` first.
+    """Lay out a table whose columns are aligned; each cell is `one_line`.
 
     Parameters
     ----------
@@ -102,7 +137,7 @@ def table_lines(rows, *, right=()):
     >>> table_lines([["name", "seconds"], ["01", "7.5"]], right=(1,))
     ['name  seconds', '01        7.5']
     """
-    shown = [[printable(text) for text in row] for row in rows]
+    shown = [[one_line(text) for text in row] for row in rows]
     columns = zip(*shown, strict=True)
     widths = [max(len(text) for text in column) for column in columns]
     lines = []
@@ -208,16 +243,22 @@ class _Messages(_Stream):
     """Standard error: when nobody reads the messages, the work goes on."""
 
 
-def _escape(character, keep):
-    if character in keep:
-        return character
+def _needs_escape(character, before):
+    """Say whether a character is obeyed, or not seen, behind the one that is `before` it."""
+    is_variant = any(ord(character) in block for block in _VARIANTS)
+    if character in JOINERS or is_variant:
+        # Behind ASCII they change nothing that is seen.
+        return before == "" or before.isascii()
+    # Python takes for unprintable what a terminal obeys or cannot be sent (controls, ends of lines,
+    # halves of characters), what turns text around, and spaces that look like the usual one.
+    return character in UNSEEN or not character.isprintable()
+
+
+def _escape(character):
     code = ord(character)
     if FIRST_BYTE_CODE + 0x80 <= code <= FIRST_BYTE_CODE + 0xFF:
         return f"\\x{code - FIRST_BYTE_CODE:02x}"
-    is_hidden = character in DIRECTIONS or character in UNSEEN
-    if is_hidden or unicodedata.category(character) in UNPRINTABLE:
-        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def _is_closed_pipe_of_windows(error):

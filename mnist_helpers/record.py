@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import mnist_helpers
 from mnist_helpers.keras_settings import DEFAULT_POLICY, DEFAULTS, current_settings
+from mnist_helpers.variables import number_variables
 
 MIME_TYPE = "application/vnd.mnist-helpers.record+json"
 
@@ -27,6 +28,7 @@ _RECORD_TYPES = {
     "seconds": dict,
     "versions": dict,
     "settings": dict,
+    "variables": dict,
 }
 _DATASET_TYPES = {"name": str, "train": int, "test": int, "sha256": str, "text": str}
 # A notebook that does not use Keras has no version of it to record.
@@ -53,6 +55,7 @@ _MOST_KEYS = 12
 _USUAL_SETTINGS = DEFAULTS | {"dtype_policy": DEFAULT_POLICY}
 _METRIC = (int, float, type(None))
 _SECONDS = (int, float)
+_HUGE = 1e15
 
 # Parameters that name places on one computer.
 _PLACES = ("results_dir", "data")
@@ -109,6 +112,9 @@ def record_run(notebook, *, parameters, digits, metrics, seconds):
         "versions": library_versions(),
         "settings": current_settings(),
     }
+    variables = number_variables()
+    if variables:
+        record["variables"] = variables
     # There and back, so that what is checked and shown is what a file will hold.
     record = json.loads(json.dumps(record, default=_to_plain))
     validate_record(record)
@@ -142,6 +148,9 @@ def validate_record(record):
     types = dict(_RECORD_TYPES)
     if isinstance(record, dict) and record.get("schema") == _SCHEMA_WITHOUT_SETTINGS:
         del types["settings"]
+    # Most users have set none, and records of others have none.
+    if isinstance(record, dict) and "variables" not in record:
+        del types["variables"]
     _check_part("record", record, types)
     schema = record["schema"]
     if schema not in (_SCHEMA_WITHOUT_SETTINGS, _SCHEMA):
@@ -151,6 +160,8 @@ def validate_record(record):
     # A run that has not imported Keras has no settings.
     if record.get("settings"):
         _check_part("settings", record["settings"], _SETTINGS_TYPES)
+    variables = record.get("variables", {})
+    _check_part("variables", variables, dict.fromkeys(variables, str))
     _check_part("metrics", record["metrics"], dict.fromkeys(record["metrics"], _METRIC))
     _check_part("seconds", record["seconds"], dict.fromkeys(record["seconds"], _SECONDS))
     for name, value in [*record["metrics"].items(), *record["seconds"].items()]:
@@ -331,6 +342,9 @@ def _check_size(name, value):
 def _format_metric(value):
     if value is None:
         return "not finite"
+    # With all its digits, it would fill a line.
+    if abs(value) >= _HUGE:
+        return f"{float(value):.4e}"
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4f}"
@@ -356,6 +370,9 @@ def _table_rows(record):
             unusual.append(f"{_spaced(name)} = {value}")
     if unusual:
         rows.append(("settings of Keras", ", ".join(unusual)))
+    variables = [f"{name} = {value}" for name, value in record.get("variables", {}).items()]
+    if variables:
+        rows.append(("variables", ", ".join(variables)))
     return rows
 
 

@@ -26,6 +26,8 @@ _MAX_TRIES = 100
 # What systems say of a disk that knows no locks, as some shared ones do.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _ROOT = 0
+# A file's mode: its owner reads and writes it, others do nothing.
+_OWNER_ONLY = 0o600
 
 
 @contextmanager
@@ -136,6 +138,9 @@ def _why_foreign(status):
 def take_lock(path):
     """Lock a file, which is made where it is missing, for as long as this process lives.
 
+    Only this user may read the file that is made: who can read a file can lock it, and keep others
+    from it.
+
     Parameters
     ----------
     path : str or path-like
@@ -160,7 +165,7 @@ def take_lock(path):
     # Importing it takes a tenth of a second, which a notebook need not wait for.
     import filelock
 
-    lock = filelock.FileLock(path, thread_local=False)
+    lock = filelock.FileLock(path, mode=_OWNER_ONLY, thread_local=False)
     try:
         lock.acquire(blocking=False)
     except OSError as error:

@@ -12,8 +12,10 @@ def sweep(notebook, grid, *, output=None, cluster=None, timeout=None, retry_fail
     """Run a notebook once for each point of a grid, and keep the result of each run.
 
     Finished runs are not repeated, unless the notebook's code, this project's code, an installed
-    version, the back end or the digits have changed since. So a sweep that was stopped, however
-    that happened, goes on when you call it again. A run that began and failed is finished too; one
+    version, the back end, a variable that changes numbers (see `mnist_helpers.variables`) or the
+    digits have changed since. Modules of your own that a notebook imports do not count: when you
+    change one, name another folder. So a sweep that was stopped, however that happened, goes on
+    when you call it again. A run that began and failed is finished too; one
     that failed by the machine's fault (its kernel did not start, its worker was killed, the
     worker's disk was full) is done again.
 

@@ -10,6 +10,8 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnist_course.errors import reason_of
+from mnist_course.run import check_temporary_folder
 from mnist_course.sweep.fingerprint import (
     compare_environments,
     describe_package,
@@ -143,9 +145,10 @@ def local_cluster(workers=None, threads=None):
 
     Raises
     ------
-    ValueError
-        If a number is not above 0.
+    ValueError, OSError
+        If a number is not above 0, or the folder for temporary files cannot be used.
     """
+    check_temporary_folder()
     # The numbers are checked now, not when the block begins: by then, a sweep has made its folder.
     return _local_cluster(*fit_machine(workers, threads))
 
@@ -369,8 +372,8 @@ def _join_cluster(address, threads, tls):
     except (OSError, RuntimeError, ValueError) as error:
         # It is a RuntimeError when only one of both sides has certificates.
         raise ConnectionError(
-            f"no scheduler answers at {scheduler} ({error}): check that it runs, the address, and "
-            "that its certificates are the ones given here"
+            f"no scheduler answers at {scheduler} ({reason_of(error)}): check that it runs, the "
+            "address, and that its certificates are the ones given here"
         ) from None
     with client:
         yield client, threads
@@ -385,8 +388,8 @@ def _read_certificates(address, tls):
         context = security.get_connection_args("client").get("ssl_context")
     except OSError as error:
         raise ValueError(
-            f"the certificates or their key cannot be used ({error}): three PEM files are needed, "
-            "--tls-ca-file, --tls-cert and --tls-key"
+            f"the certificates or their key cannot be used ({reason_of(error)}): three PEM files "
+            "are needed, --tls-ca-file, --tls-cert and --tls-key"
         ) from None
     if context is None and address.startswith("tls://"):
         raise ValueError(
@@ -485,4 +488,4 @@ def _find_fault(answer, expected):
         return "it has no mnist_helpers: install this project there too"
     if "Can't get attribute" in str(answer):
         return "it has another version of this project: install this one there too"
-    return f"{type(answer).__name__}: {' '.join(str(answer).split())}"
+    return f"{type(answer).__name__}: {reason_of(answer)}"

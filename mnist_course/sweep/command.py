@@ -17,7 +17,7 @@ from mnist_course.sweep.results import (
     varied_parameters,
     write_csv,
 )
-from mnist_course.terminal import printable, table_lines
+from mnist_course.terminal import LONGEST_MESSAGE, one_line, printable, table_lines
 
 # The most runs that need no --yes.
 _MAX_RUNS = 1_000
@@ -98,7 +98,9 @@ def _read_to_collect(folder):
 def _read_plan(options):
     """Plan what --params and --set ask for."""
     values = split_assignments("--set", options.set)
-    grids = read_grid(options.params) if options.params else [{}]
+    grids = [{}]
+    if options.params is not None:
+        grids = read_grid(options.params)
     plan = plan_sweep(options.notebook, merge_grids(grids, values))
     n_runs = plan.count_runs()
     if n_runs > _MAX_RUNS and not options.yes:
@@ -129,17 +131,17 @@ def _print_runs(plan, cluster, output):
         with cluster as (client, _):
             environment = check_workers(client, plan.data)
     if environment["dataset_warning"]:
-        print(environment["dataset_warning"], file=sys.stderr)
+        print(one_line(environment["dataset_warning"], LONGEST_MESSAGE), file=sys.stderr)
     runs = plan.list_runs(environment)
     finished = read_results(output)
     text = environment["dataset"]["text"]
     n_runs = _count(len(runs), "run")
-    print(printable(f"{n_runs} of {plan.name} on {text}, into {output}:"))
+    print(one_line(f"{n_runs} of {plan.name} on {text}, into {output}:", LONGEST_MESSAGE))
     for run, parameters in runs.items():
         state = _state(finished.get(run))
         changed = plan.changed_parameters(parameters)
         # "failed" is the longest state.
-        print(printable(f"{run}  {state:6}  {_format_parameters(changed)}"))
+        print(one_line(f"{run}  {state:6}  {_format_parameters(changed)}", LONGEST_MESSAGE))
 
 
 def _state(result):
@@ -154,10 +156,10 @@ def _report(results, output):
     failed = [result for result in results if result["error"]]
     varied = varied_parameters([result["parameters"] for result in results])
     for result in failed:
-        print(printable(_describe_failure(result, varied)))
+        print(one_line(_describe_failure(result, varied), LONGEST_MESSAGE))
     # Such as "MNIST" of "MNIST: 60,000 training and 10,000 test digits".
     names = {result["digits"].partition(":")[0] for result in results}
-    digits = " and ".join(sorted(names))
+    digits = one_line(" and ".join(sorted(names)))
     n_good = len(results) - len(failed)
     place = printable(f"{output}/runs.csv")
     print(f"\n{_count(n_good, 'good run')}, {len(failed)} failed, on {digits}: {place}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 
+from mnist_course.errors import describe_failure
 from mnist_course.files import lock_folder
 from mnist_course.sweep.cluster import (
     MAX_SECONDS,
@@ -156,4 +157,4 @@ def _take_outcome(future):
         n_workers = error.allowed_failures + 1
         return nothing_run(f"each of the {n_workers} workers it was given to was killed")
     # Such as a full disk on the worker's machine.
-    return nothing_run(f"{type(error).__name__}: {error}")
+    return nothing_run(describe_failure(error))

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import json
-import os
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -13,26 +12,16 @@ from packaging.utils import canonicalize_name
 
 import mnist_course
 import mnist_helpers
+from mnist_course.errors import reason_of
 from mnist_helpers.data import BundledDigitsWarning, describe, load_mnist
 from mnist_helpers.keras_settings import check_settings, read_settings
+from mnist_helpers.variables import number_variables
 
 # Parameters that say where things are, not what is run.
 PLACES = ("data", "results_dir")
 _PROJECT = "mnist-helpers"
 # The project's extra with what runs the notebooks, such as papermill.
 _EXTRA = "course"
-# Variables that change numbers, beside those of Keras. Which device a run computes on may differ
-# from worker to worker, as CUDA_VISIBLE_DEVICES does where each has a graphics card of its own.
-_NUMBER_VARIABLES = (
-    "JAX_DEFAULT_DTYPE_BITS",
-    "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_ENABLE_X64",
-    "KERAS_TORCH_DEVICE",
-    "NVIDIA_TF32_OVERRIDE",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "TF_XLA_FLAGS",
-    "XLA_FLAGS",
-)
 # Limits on training, which no kernel of a run is given.
 _NOT_FOR_KERNELS = ("max_epochs", "max_steps_per_epoch")
 _PROGRAM_DIGITS = 8
@@ -51,11 +40,11 @@ def describe_environment(data):
     -------
     dict
         `version` and `source`, as `describe_package` returns them; `backend`, the name of the one
-        that Keras will use; `settings`, the others that Keras takes from its user, and variables
-        that change numbers, by name; `packages`, the version of each package this project needs,
-        by name; `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits
-        are not MNIST's, or an empty text. All values are plain, so that they can be sent and
-        stored.
+        that Keras will use; `settings`, the others that Keras takes from its user, and the
+        variables that change numbers (see `mnist_helpers.variables`), by name; `packages`, the
+        version of each package this project needs, by name; `dataset`, as ``data.describe`` returns
+        it; and `dataset_warning`, why the digits are not MNIST's, or an empty text. All values are
+        plain, so that they can be sent and stored.
 
     Raises
     ------
@@ -67,13 +56,11 @@ def describe_environment(data):
     backend = settings.pop("backend")
     for name in _NOT_FOR_KERNELS:
         del settings[name]
-    for name in _NUMBER_VARIABLES:
-        settings[name] = os.environ.get(name)
     dataset, dataset_warning = _describe_dataset(data)
     return {
         **describe_package(),
         "backend": backend,
-        "settings": settings,
+        "settings": settings | number_variables(),
         "packages": _installed_versions(_PROJECT, backend),
         "dataset": dataset,
         "dataset_warning": dataset_warning,
@@ -97,8 +84,7 @@ def try_to_describe(data):
     try:
         return describe_environment(data)
     except Exception as error:
-        text = " ".join(str(error).split())
-        return text or type(error).__name__
+        return reason_of(error)
 
 
 def describe_package():
@@ -147,10 +133,11 @@ def compare_environments(received, expected):
         return f"the code of its mnist_helpers {version} or of its mnist_course differs"
     if received["backend"] != expected["backend"]:
         return f"its back end is {received['backend']}, not {expected['backend']}"
-    for name, value in expected["settings"].items():
-        received_value = received["settings"][name]
-        if received_value != value:
-            return f"its setting of {name} is {received_value!r}, not {value!r}"
+    for name in sorted(set(received["settings"]) | set(expected["settings"])):
+        received_text = _setting_text(received["settings"], name)
+        expected_text = _setting_text(expected["settings"], name)
+        if received_text != expected_text:
+            return f"its setting of {name} is {received_text}, not {expected_text}"
     for name in sorted(set(received["packages"]) | set(expected["packages"])):
         received_version = received["packages"].get(name, "no")
         expected_version = expected["packages"].get(name, "no")
@@ -159,6 +146,12 @@ def compare_environments(received, expected):
     if received["dataset"]["sha256"] != expected["dataset"]["sha256"]:
         return f"it has {received['dataset']['name']}, not {expected['dataset']['name']}"
     return ""
+
+
+def _setting_text(settings, name):
+    if name in settings:
+        return repr(settings[name])
+    return "unset"
 
 
 def program_fingerprint(notebook, environment):

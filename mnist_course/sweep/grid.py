@@ -6,6 +6,7 @@ import math
 import re
 import threading
 
+from mnist_course.errors import reason_of
 from mnist_course.parameters import (
     MAX_CHARACTERS,
     MAX_DIGITS,
@@ -13,8 +14,8 @@ from mnist_course.parameters import (
     YamlTexts,
     check_parameters,
     load_yaml,
-    shorten,
-    shorten_text,
+    quote,
+    quote_text,
 )
 
 # Python reads no int of more than some thousands of digits.
@@ -79,7 +80,7 @@ def _list_grids(grid):
     if isinstance(grid, dict):
         grids = [grid]
     if not isinstance(grids, list | tuple):
-        raise ValueError(f"a grid is a dict or a list of dicts; received {shorten(grid)}")
+        raise ValueError(f"a grid is a dict or a list of dicts; received {quote(grid)}")
     if not grids or not all(isinstance(part, dict) and part for part in grids):
         raise ValueError("the grid is empty: name at least one parameter and its values")
     return grids
@@ -105,7 +106,7 @@ def _list_values(name, values, defaults):
     if not values:
         raise ValueError(f"{name} has no values: the grid is empty")
     if len(values) > _MAX_VALUES:
-        raise ValueError(f"{shorten(name)} has more than {_MAX_VALUES:,} values")
+        raise ValueError(f"{quote(name)} has more than {_MAX_VALUES:,} values")
     return values
 
 
@@ -117,7 +118,7 @@ def _check_one_dataset(grids, defaults):
     if len(choices) > 1:
         raise ValueError(
             "a sweep compares runs on the same digits, so `data` can have one value only; "
-            f"received {shorten_text(', '.join(sorted(choices)))}"
+            f"received {quote_text(', '.join(sorted(choices)))}"
         )
 
 
@@ -181,7 +182,7 @@ def _read_items(name, text, default):
 
 
 def _assignment(name, text):
-    return shorten_text(f"{name}={text}")
+    return quote_text(f"{name}={text}")
 
 
 def read_grid(path):
@@ -204,13 +205,20 @@ def read_grid(path):
     """
     try:
         grid = load_yaml(_read_file(path))
-    except ValueError as error:
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"there is no file {quote(str(path))}: --params takes the name of a YAML file with a "
+            "grid (--set name=values needs none)"
+        ) from None
+    except TimeoutError:
+        raise
+    except (ValueError, OSError) as error:
         # Among them that of a path with a NUL.
-        raise ValueError(f"{shorten_text(str(path))} cannot be read: {error}") from None
+        raise ValueError(f"{quote_text(str(path))} cannot be read: {reason_of(error)}") from None
     grids = grid if isinstance(grid, list) else [grid]
     if not all(_has_names(part) for part in grids):
         raise ValueError(
-            f"{shorten_text(str(path))} must hold `name: [value, value]` lines, "
+            f"{quote_text(str(path))} must hold `name: [value, value]` lines, "
             "or a list of such grids"
         )
     return grids
@@ -223,7 +231,7 @@ def _read_file(path):
     writes takes for ever.
     """
     outcome = []
-    place = shorten_text(str(path))
+    place = quote_text(str(path))
 
     def read():
         try:
@@ -231,9 +239,6 @@ def _read_file(path):
                 outcome.append(file.read(MAX_CHARACTERS + 1))
         except Exception as error:
             outcome.append(error)
-            if isinstance(error, OSError):
-                # Its text names the path, which may be long.
-                error.filename = place
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_course.notebooks import find_notebooks, read_notebook, strip_outputs
+from mnist_course.notebooks import find_notebooks, read_notebook
 from mnist_course.parameters import read_parameters
+from mnist_course.run import check_name, forget_earlier_run
 from mnist_course.sweep.fingerprint import program_fingerprint, run_key
 from mnist_course.sweep.grid import check_grid, count_runs, list_runs
 from mnist_course.sweep.results import COLUMNS
@@ -22,7 +23,7 @@ class Plan:
     name : str
         The notebook's.
     notebook : nbformat.NotebookNode
-        Without outputs.
+        Without what an earlier run has left in it.
     defaults : dict of str to object
         The notebook's parameters.
     grids : list of dict
@@ -99,6 +100,7 @@ def plan_sweep(notebook, grid):
         If the notebook or the grid is refused.
     """
     path = find_notebooks([notebook])[0]
+    check_name(path)
     try:
         source = read_notebook(path)
         defaults = read_parameters(source)
@@ -106,7 +108,7 @@ def plan_sweep(notebook, grid):
         grids = check_grid(grid, defaults)
     except ValueError as error:
         raise ValueError(f"{path.stem}: {error}") from None
-    strip_outputs(source)
+    forget_earlier_run(source)
     return Plan(path.stem, source, defaults, grids)
 
 

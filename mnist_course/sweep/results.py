@@ -13,11 +13,11 @@ import os
 import statistics
 import sys
 import tempfile
-import textwrap
 from pathlib import Path
 
+from mnist_course.errors import reason_of
 from mnist_course.files import describe_os_error
-from mnist_course.terminal import printable
+from mnist_course.terminal import one_line
 from mnist_helpers.record import format_metrics, validate_record
 from mnist_helpers.saving import atomic_write
 from mnist_helpers.tables import group_rows
@@ -41,9 +41,8 @@ _TYPES = {
 }
 # A result has a few kilobytes; a file of gigabytes would fill the memory.
 _MAX_RESULT_BYTES = 10_000_000
-# It may quote the content of a file.
-_MAX_REASON = 200
 _UNREADABLE = ".unreadable"
+_MISSING = "missing"
 
 
 def check_folder(folder):
@@ -64,8 +63,8 @@ def check_folder(folder):
             pass
     except OSError as error:
         raise OSError(
-            f"no results can be written into {runs} ({_reason(error)}): make way, or name another "
-            "folder for them"
+            f"no results can be written into {runs} ({reason_of(error)}): make way, or name "
+            "another folder for them"
         ) from None
 
 
@@ -162,9 +161,8 @@ def read_results(folder, *, set_aside=False):
             results[path.stem] = read_result(path)
         except (ValueError, OSError) as error:
             end = _set_aside(path) if set_aside else "it is left out"
-            print(
-                f"{printable(str(path))} holds no result ({_reason(error)}): {end}", file=sys.stderr
-            )
+            place = one_line(str(path))
+            print(f"{place} holds no result ({reason_of(error)}): {end}", file=sys.stderr)
     return results
 
 
@@ -279,14 +277,8 @@ def _set_aside(path):
     try:
         path.rename(target)
     except OSError as error:
-        return f"its run is done again, but it could not be renamed ({_reason(error)})"
-    return f"it is now {printable(target.name)}, and its run is done again"
-
-
-def _reason(error):
-    """Say in one line what an error says, without the paths that an OSError adds."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return printable(textwrap.shorten(text, _MAX_REASON, placeholder=" …"))
+        return f"its run is done again, but it could not be renamed ({reason_of(error)})"
+    return f"it is now {one_line(target.name)}, and its run is done again"
 
 
 def result_row(result):
@@ -354,7 +346,7 @@ def write_csv(results, path):
             _write_rows(part, rows)
     except OSError as error:
         raise OSError(
-            f"{path} cannot be written ({_reason(error)}). All results are kept in runs/ beside "
+            f"{path} cannot be written ({reason_of(error)}). All results are kept in runs/ beside "
             f"it: make way, then give the command mnist-course collect {Path(path).parent}"
         ) from None
 
@@ -497,13 +489,14 @@ def _metrics_to_show(results):
 
 
 def _numbers(group, metric):
-    return [result["record"]["metrics"].get(metric) for result in group]
+    """Return a metric's numbers: None for one that is not finite, `_MISSING` for none at all."""
+    return [result["record"]["metrics"].get(metric, _MISSING) for result in group]
 
 
 def _mean_choose_by(group):
     """Return a group's mean, or minus infinity if a number is missing or not finite."""
     numbers = _numbers(group, CHOOSE_BY)
-    if None in numbers:
+    if None in numbers or _MISSING in numbers:
         return -math.inf
     return statistics.mean(numbers)
 
@@ -518,6 +511,11 @@ def _summary_row(group, varied, metrics):
 
 def _format_spread(numbers):
     """Write the mean, the lowest and the highest of some numbers; only one if all are the same."""
+    n_missing = numbers.count(_MISSING)
+    if n_missing == len(numbers):
+        return "not recorded"
+    if n_missing:
+        return f"not recorded by {n_missing} of {len(numbers)}"
     if None in numbers:
         return "not finite"
     low = _format_number(min(numbers))

@@ -1,8 +1,10 @@
 """Folders that are written whole or not at all, and by one command at a time."""
 
 import os
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -100,7 +102,83 @@ def test_a_folder_is_locked_until_its_command_is_killed(tmp_path):
         pass
 
 
-@pytest.mark.skipif(os.name != "posix", reason="this system has no such rights")
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="this system has no such rights")
+
+
+@needs_posix
+@pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o600], ids=str)
+def test_nobody_else_can_lock_a_folder(tmp_path, before):
+    lock = tmp_path / ".lock"
+    if before is not None:
+        lock.touch()
+        lock.chmod(before)
+    umask = os.umask(0)
+    try:
+        with lock_folder(tmp_path):
+            assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+    finally:
+        os.umask(umask)
+
+
+@needs_posix
+def test_a_lock_that_is_a_link_changes_nothing_behind_it(tmp_path):
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / "mine").chmod(0o644)
+    (tmp_path / ".lock").symlink_to("mine")
+    with pytest.raises(OSError, match="cannot be written"), lock_folder(tmp_path):
+        pass
+    assert (tmp_path / "mine").read_text() == "kept"
+    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o644
+
+
+def try_to_lock(folder):
+    """Say what comes of using a folder, and of locking its lock file when it can be read."""
+    import fcntl
+
+    answers = []
+    try:
+        with lock_folder(folder):
+            answers.append("locked")
+    except (OSError, RuntimeError) as error:
+        answers.append(str(error))
+    try:
+        with open(Path(folder, ".lock")) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            answers.append("held")
+    except OSError as error:
+        answers.append(error.strerror)
+    return answers
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("before", [None, 0o644], ids=str)
+def test_members_of_a_group_are_told_whose_folder_it_is(before):
+    from support.users import NOBODY, as_nobody
+
+    # `tmp_path` lies in a folder that other users may not enter.
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        folder = Path(place, "shared")
+        folder.mkdir()
+        os.chown(folder, -1, NOBODY.pw_gid)
+        folder.chmod(0o2775)
+        if before:
+            (folder / ".lock").touch()
+            (folder / ".lock").chmod(before)
+        with lock_folder(folder):
+            pass
+        message, held = as_nobody(try_to_lock, str(folder))
+        assert message.startswith(f"{folder}/.lock belongs to root, so only root can run")
+        assert "\n" not in message and "name another folder" in message
+        assert held == "Permission denied"
+        # In turn: when root has removed it, and the other way round.
+        (folder / ".lock").unlink()
+        assert as_nobody(try_to_lock, str(folder)) == ["locked", "held"]
+        with lock_folder(folder):
+            pass
+
+
+@needs_posix
 def test_a_folder_where_everybody_may_replace_files_is_not_made(tmp_path, monkeypatch):
     tmp_path.chmod(0o777)
     owner = os.getuid()

@@ -243,6 +243,30 @@ def test_an_error_s_text_reaches_the_terminal_as_text_and_bounded(handle, capsys
     assert len(text) < 3000
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a.yaml"), "a.yaml: No such file or di"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (PermissionError(13, "Permission denied", "a\n\u202eb"), r"a\n\u202eb: Permission denied"),
+        (OSError("its own words"), "its own words"),
+    ],
+)
+def test_an_error_of_the_system_is_told_without_its_number(handle, capsys, error, line):
+    handle("run", raiser(error))
+    assert main(["run"]) == 2
+    text = capsys.readouterr().err
+    assert text.startswith(f"mnist-course: {line}") and "Errno" not in text
+    assert len(text.splitlines()) == 1
+
+
+def test_a_name_in_a_message_cannot_pass_for_a_line_of_its_own(handle, capsys):
+    handle("run", raiser(ValueError("no a\nOK: fine; workers differ:\n  one: b\n  two: c\n")))
+    assert main(["run"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [r"mnist-course: no a\nOK: fine; workers differ:", "  one: b", r"  two: c\n"]
+
+
 @pytest.mark.parametrize("name", ["run", "sweep"])
 def test_without_a_home_no_kernel_is_started(handle, capsys, monkeypatch, name):
     handle(name, raiser(AssertionError("it was called")))

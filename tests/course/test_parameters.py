@@ -14,8 +14,8 @@ from mnist_course.parameters import (
     check_value,
     load_literal,
     load_yaml,
+    quote,
     read_parameters,
-    shorten,
     split_assignments,
 )
 
@@ -194,7 +194,7 @@ def deep():
         (None, "1"),
         (("seed",), "1"),
     ],
-    ids=lambda value: shorten(value)[:20],
+    ids=lambda value: quote(value)[:20],
 )
 def test_what_no_record_can_hold_is_refused_in_a_short_line(name, value):
     with pytest.raises(ValueError) as caught:
@@ -207,7 +207,7 @@ def test_what_no_record_can_hold_is_refused_in_a_short_line(name, value):
 
 def test_errors_quote_little():
     for value in ("x" * 10**7, ["x" * 1000] * 1000, 10**5000, endless(), {"a": ["x"] * 10**5}):
-        assert len(shorten(value)) <= 200
+        assert len(quote(value)) <= 200
     with pytest.raises(ValueError) as caught:
         split_assignments("-p", ["x" * 10**7])
     assert len(str(caught.value)) < 300

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_notebook, new_output
-from support.notebooks import DATASET, code, hashes, output_text, record_cell, write
+from support.notebooks import DATASET, code, hashes, output_text, printed, record_cell, write
 
 from mnist_course.__main__ import main
 from mnist_course.files import lock_folder
@@ -162,6 +163,17 @@ def test_a_good_run_returns_its_outcome(here):
     assert "an earlier run" in index and "test accuracy 0.9877" in index
 
 
+INJECTED = code("seed = 100\nrate = 0.1", "injected-parameters")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "shown"), [({}, "7 0.5\n"), ({"seed": 5}, "5 0.5\n")])
+def test_parameters_of_an_earlier_run_do_not_count(given, shown):
+    cells = [code("seed = 7\nrate = 0.5", "parameters"), INJECTED, code("print(seed, rate)")]
+    executed, _ = execute(new_notebook(cells=cells), "stub", parameters=given)
+    assert printed(executed) == shown
+
+
 @pytest.mark.slow
 def test_nothing_is_read_back_that_another_may_have_written(here):
     copy = here / "out" / "03_stub.ipynb"
@@ -233,18 +245,44 @@ def test_an_index_that_cannot_be_written_is_told_below_the_table(here, capsys):
         (["index.ipynb"], "index.html is the list of all pages; rename index.ipynb"),
         (["page.html"], "a notebook's name ends in .ipynb; received page.html"),
         (["plain"], "a notebook's name ends in .ipynb; received plain"),
+        (["...ipynb"], "a notebook may not be called '..': rename ...ipynb"),
         (["--output", "notebooks"], "results may not lie among the notebooks"),
         (["--output", "notebooks/results"], "results may not lie among the notebooks"),
     ],
 )
 def test_the_command_refuses_in_one_line(here, capsys, arguments, message):
-    for name in ("index.ipynb", "page.html", "plain"):
+    for name in ("index.ipynb", "page.html", "plain", "...ipynb"):
         Path(name).write_bytes(Path("notebooks/01_stub.ipynb").read_bytes())
     before = sorted(here.iterdir())
     assert main(["run", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
     assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such rights")
+def test_a_temporary_folder_of_another_user_is_refused_before_anything_runs(
+    here, capsys, monkeypatch
+):
+    foreign = here / "foreign"
+    foreign.mkdir()
+    foreign.chmod(0o777)
+    monkeypatch.setattr(tempfile, "tempdir", str(foreign))
+    owner = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    assert main(["run", "--output", "out"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and "in the variable TMPDIR" in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["run 01_stub", "sweep 01_stub --set seed=1"])
+def test_a_temporary_folder_whose_name_is_no_text_is_refused(here, capsys, monkeypatch, command):
+    monkeypatch.setattr(tempfile, "tempdir", "a\udcff")
+    assert main([*command.split(), "--output", "out"]) == 2
+    assert "rename 'a\\udcff': it is no text in UTF-8" in capsys.readouterr().err
+    assert not (here / "out").exists()
 
 
 def test_a_folder_into_which_another_run_writes_is_refused(here, capsys):

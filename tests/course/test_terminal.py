@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mnist_course.terminal import guard_output, printable, shorten
+from mnist_course.terminal import guard_output, one_line, printable, shorten, table_lines
 
 COMMAND = [sys.executable, "-P", "-m", "mnist_course"]
 
@@ -27,6 +27,12 @@ COMMAND = [sys.executable, "-P", "-m", "mnist_course"]
         ("\u2066a\u2069", r"\u2066a\u2069"),
         ("a\u2028b\u2029", r"a\u2028b\u2029"),
         ("a\u200bb\ufeff", r"a\u200bb\ufeff"),
+        # Marks of direction, a soft hyphen, an invisible times, an end of a tag, a Hangul filler.
+        ("\u200ea\u200f\u061c", r"\u200ea\u200f\u061c"),
+        ("a\u00ad\u2062\U000e007f\u3164", r"a\xad\u2062\U000e007f\u3164"),
+        # Joiners and selectors of a variant do nothing in a name of plain letters.
+        ("mnist\u200d.npz\u200c", r"mnist\u200d.npz\u200c"),
+        ("a\ufe0f\U000e0100.png", r"a\ufe0f\U000e0100.png"),
         # A byte of a file's name that is no text, and half a character.
         ("caf\udce9", r"caf\xe9"),
         ("\ud800", r"\ud800"),
@@ -47,6 +53,9 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape(text, shown):
         "می‌خواهم",
         "नमस्ते",
         "👩‍🏫",
+        "❤️",
+        "葛\U000e0100",
+        "ᠠ᠋",
         "28×28 – “x”",
         "e\u0301",
     ],
@@ -57,7 +66,19 @@ def test_ordinary_text_stays_in_any_script(text):
 
 def test_of_a_long_text_the_middle_is_left_out():
     assert shorten("a" * 2000) == "a" * 2000
-    assert shorten("a" * 5000 + "b" * 5000) == "a" * 1000 + " … " + "b" * 1000
+    assert shorten("a" * 5000 + "b" * 5000) == "a" * 998 + " … " + "b" * 998
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J" * 10**6, "\U0010ffff\udcff" * 10**6, "x" * 10**7])
+def test_a_text_from_outside_is_one_line_that_is_not_too_long(text):
+    line = one_line(text)
+    assert len(line) <= 500 and " … " in line and "\x1b" not in line and "\udcff" not in line
+
+
+def test_a_cell_of_a_table_is_one_line_that_is_not_too_long():
+    head, line = table_lines([["digits", "x"], ["a\nb\u202e" + "y" * 10**6, "z"]])
+    assert line.startswith(r"a\nb\u202ey") and line.endswith("y  z") and len(line) < 600
+    assert head.endswith("  x") and len(head) == len(line)
 
 
 # --- streams -----------------------------------------------------------------------------------

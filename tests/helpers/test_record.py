@@ -16,7 +16,7 @@ from support.notebooks import DATASET, code
 
 import mnist_helpers
 from mnist_helpers import record as record_module
-from mnist_helpers.record import MIME_TYPE, read_record, record_run, validate_record
+from mnist_helpers.record import MIME_TYPE, format_metrics, read_record, record_run, validate_record
 
 USUAL_SETTINGS = {
     "floatx": "float32",
@@ -268,3 +268,26 @@ def test_whatever_a_record_holds_it_can_be_shown_or_is_refused(part, key, value,
         rows = record_module._table_rows(received)
         record_module._as_html(rows).encode()
         record_module._as_text(rows).encode()
+
+
+def test_variables_that_change_numbers_are_recorded_and_shown(monkeypatch, capsys):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true \udcff")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    written = []
+    monkeypatch.setattr(record_module, "validate_record", written.append)
+    record_run("stub", parameters={}, digits=DATASET, metrics={}, seconds={})
+    assert written[0]["variables"]["XLA_FLAGS"] == r"--xla_cpu_enable_fast_math=true \udcff"
+    assert "TF_CPP_MIN_LOG_LEVEL" not in written[0]["variables"]
+    validate_record(written[0])
+    assert "XLA_FLAGS = --xla_cpu_enable_fast_math=true" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("variables", [["XLA_FLAGS"], {"XLA_FLAGS": 1}, None])
+def test_variables_of_another_type_are_refused(variables):
+    with pytest.raises(ValueError, match="variables"):
+        validate_record(good_record(variables=variables))
+
+
+def test_a_huge_metric_does_not_fill_a_line():
+    texts = [text for _, text in format_metrics({"a": 1e300, "b": -(10**200), "c": 10**14})]
+    assert texts == ["1.0000e+300", "-1.0000e+200", "100,000,000,000,000"]

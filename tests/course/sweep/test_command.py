@@ -43,6 +43,7 @@ def here(tmp_path, monkeypatch):
     write(tmp_path / "notebooks" / "01_stub.ipynb", record_cell())
     nbformat.write(new_notebook(cells=[code("1")]), tmp_path / "plain.ipynb")
     (tmp_path / "grid.yaml").write_text("seed: 0:2\n")
+    write(tmp_path / "...ipynb", record_cell())
     return tmp_path
 
 
@@ -58,7 +59,11 @@ def here(tmp_path, monkeypatch):
         ("sweep 01_stub --set seed=1 --set seed=2", "once a name; received 'seed=2'"),
         ("sweep 01_stub --set seed", "--set takes name=value"),
         ("sweep 01_stub --set seed=1 --params grid.yaml", "seed is in the grid file and given"),
-        ("sweep 01_stub --params none.yaml", "No such file or directory: 'none.yaml'"),
+        ("sweep 01_stub --params none.yaml", "there is no file 'none.yaml': --params takes the"),
+        ("sweep 01_stub --set seed=1 --params=", "there is no file '': --params takes the name"),
+        ("sweep 01_stub --params notebooks", "notebooks cannot be read: Is a directory"),
+        ("sweep 01_stub --params grid.yaml/x", "grid.yaml/x cannot be read: Not a directory"),
+        ("sweep ...ipynb --set seed=1", "a notebook may not be called '..': rename ...ipynb"),
         ("sweep 03_none --set seed=1", "there is no notebook 03_none; notebooks/ here has"),
         ("sweep 01_stub --set seed=1 --workers 2 --scheduler tls://x:9", "--workers is for this"),
         ("sweep 01_stub --set seed=1 --workers 0", "workers must be above 0; received 0"),
@@ -127,6 +132,21 @@ def test_a_dry_run_names_what_is_no_result_and_leaves_it_there(here, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "bad.json holds no result" in line
     assert files(here) == before
+
+
+def test_texts_of_results_stay_in_their_lines(here, capsys):
+    text = "MNIST\nOK\u202e\x1b[2J" + "x" * 100_000
+    good = make_scored(1, 0.5, rate=text) | {"digits": text}
+    bad = make_result(2, error=text, rate="") | {"cell": text}
+    write_result("out", good, None)
+    write_result("out", make_scored(3, 0.5, rate=0.1), None)
+    write_result("out", bad, None)
+    assert main(["collect", "out"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    starts = ["rate    ", r"MNIST\nO", "0.1     ", "FAILED a", "", "2 good r"]
+    assert [line[:8] for line in lines] == starts
+    assert all(len(line) <= 2000 for line in lines)
+    assert r"on MNIST and MNIST\nOK\u202e\x1b[2Jxxx" in lines[-1]
 
 
 def test_collecting_leaves_out_what_is_no_result(here, capsys):

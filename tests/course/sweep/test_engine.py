@@ -43,7 +43,7 @@ def test_what_fails_by_the_machines_fault_is_done_again(folder, sweep_in_threads
         patch.setattr("mnist_course.sweep.engine.run_notebook", run_without_room)
         (row,) = sweep_in_threads(folder, {"seed": 1})
     assert row["result"] == "failed"
-    assert row["error"] == "OSError: [Errno 28] No space left on device"
+    assert row["error"] == "the run could not go on: No space left on device"
     (row,) = sweep_in_threads(folder, {"seed": 1})
     assert row["result"] == "good"
 

@@ -43,6 +43,10 @@ CHANGES = [
         {"settings": ENVIRONMENT["settings"] | {"max_epochs": 1}},
         "its setting of max_epochs is 1, not None",
     ),
+    (
+        {"settings": ENVIRONMENT["settings"] | {"XLA_FLAGS": ""}},
+        "its setting of XLA_FLAGS is '', not unset",
+    ),
     ({"packages": {"keras": "3.14", "numpy": "2.1"}}, "it has 3.14 keras, not 3.13"),
     ({"packages": {"keras": "3.13"}}, "it has no numpy, not 2.1"),
     ({"packages": ENVIRONMENT["packages"] | {"jax": "0.7"}}, "it has 0.7 jax, not no"),
@@ -172,6 +176,7 @@ SETTINGS = {
 VARIABLES = {
     "KERAS_NNX_ENABLED": ("TRUE", "nnx_enabled", True),
     "JAX_ENABLE_X64": ("1", "JAX_ENABLE_X64", "1"),
+    "JAX_DEFAULT_PRNG_IMPL": ("rbg", "JAX_DEFAULT_PRNG_IMPL", "rbg"),
 }
 
 

@@ -35,6 +35,13 @@ def test_a_plan_has_the_runs_of_its_grid_with_all_parameters(tmp_path):
     assert all(re.fullmatch("[0-9a-f]{8}-[0-9a-f]{16}", run) for run in runs)
 
 
+def test_a_notebook_that_was_run_before_is_the_same_program(tmp_path):
+    path = write(tmp_path / "01_stub.ipynb", code("1"))
+    runs = plan_sweep(path, {"seed": 1}).list_runs(ENVIRONMENT)
+    write(path, code("seed = 9", "injected-parameters"), code("1"))
+    assert plan_sweep(path, {"seed": 1}).list_runs(ENVIRONMENT) == runs
+
+
 def test_without_a_choice_of_digits_the_notebook_chooses(tmp_path):
     path = write(tmp_path / "01_stub.ipynb", parameters="seed = 7\ndata = 'digits'")
     assert plan_sweep(path, {"seed": 1}).data == "digits"

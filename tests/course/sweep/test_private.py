@@ -1,7 +1,6 @@
 """What another user of the machine can do to a sweep: nothing."""
 
 import contextlib
-import json
 import os
 import shutil
 import socket
@@ -13,12 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 from support.sweep_stub import Seed, finish, start, started_seeds, wait_until, write_stub
+from support.users import NOBODY, as_nobody
 
 from mnist_course.sweep.private import private_files
-
-# Windows has neither this module nor these rights.
-pwd = pytest.importorskip("pwd", exc_type=ImportError)
-NOBODY = pwd.getpwnam("nobody")
 
 
 def test_files_are_private_whatever_the_umask_allows(tmp_path):
@@ -32,25 +28,6 @@ def test_files_are_private_whatever_the_umask_allows(tmp_path):
         os.umask(before)
     modes = {path.name: stat.filemode(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {"file": "-rw-------", "folder": "drwx------", "later": "-rw-rw-rw-"}
-
-
-def as_nobody(function, *arguments):
-    """Return what a function returns when the user nobody calls it."""
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(BaseException):
-            os.setgroups([])
-            os.setgid(NOBODY.pw_gid)
-            os.setuid(NOBODY.pw_uid)
-            answer = json.dumps(function(*arguments))
-            os.write(write_end, answer.encode())
-        os._exit(0)
-    os.close(write_end)
-    with open(read_end, encoding="utf-8") as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    return json.loads(text)
 
 
 def break_in(paths):

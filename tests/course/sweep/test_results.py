@@ -251,6 +251,24 @@ def test_settings_are_compared_by_validation_over_their_seeds():
     ]
 
 
+def test_a_metric_that_was_never_recorded_is_told_as_such():
+    table = summary_table(
+        [
+            make_result(1, metrics={"a": 0.5, "b": None}, rate=0.1, seed=1),
+            make_result(2, metrics={"a": 0.5, "b": 0.5}, rate=0.1, seed=2),
+            make_result(3, metrics={"a": 0.5}, rate=0.2, seed=1),
+            make_result(4, metrics={"a": 0.5, "val_accuracy": 0.5}, rate=0.3, seed=1),
+            make_result(5, metrics={"a": 0.5, "b": 0.5}, rate=0.3, seed=2),
+        ]
+    )
+    assert [" | ".join(row) for row in table] == [
+        "rate | runs | val accuracy | a | b | seconds",
+        "0.1 | 2 | not recorded | 0.5000 | not finite | 2.0",
+        "0.2 | 1 | not recorded | 0.5000 | not recorded | 2.0",
+        "0.3 | 2 | not recorded by 1 of 2 | 0.5000 | not recorded by 1 of 2 | 2.0",
+    ]
+
+
 def test_without_validation_the_order_and_the_test_digits_stay():
     tests = [make_result(n, metrics={"test_accuracy": n / 10}, units=[n]) for n in (1, 3, 2)]
     head, *rows = summary_table(tests)
