@@ -20,6 +20,9 @@ from pathlib import Path
 _FAILED = 1
 _INTERRUPTED = 130
 
+# -P: no file of this folder, such as somebody's own random.py, is imported instead of Python's.
+_MODULE = ["-P", "-m"]
+
 LOG = Path("install.log")
 LOCK_FILE = Path(".venv-lock")
 PROJECT_FILE = Path("pyproject.toml")
@@ -187,7 +190,7 @@ class Installer:
     def make_bare(self, folder):
         # mkdtemp lets nobody else in; a course may be installed for others.
         folder.chmod(0o777 & ~_umask())
-        made = subprocess.run([sys.executable, "-m", "venv", folder])
+        made = subprocess.run([sys.executable, *_MODULE, "venv", folder])
         if made.returncode != 0:
             raise InstallError(
                 "No environment could be made here, for the reason above: copy this folder onto "
@@ -219,7 +222,7 @@ class Installer:
 
     def pip(self, folder, *arguments):
         """Let the environment's pip install something; its last lines are shown when it fails."""
-        pip = [program_of(folder), "-m", "pip"]
+        pip = [program_of(folder), *_MODULE, "pip"]
         environment = bare_environment()
         if not self.wheels:
             environment = pip_environment(pip)

@@ -126,7 +126,8 @@ def download_wheels(folder):
         If pip does not get all of them. It has said why on standard error.
     """
     lock = ROOT / "requirements.lock"
-    pip = [sys.executable, "-m", "pip"]
+    # -P: no file of this folder hides a module of Python's.
+    pip = [sys.executable, "-P", "-m", "pip"]
     # Nothing of a user's own settings, such as a platform or a constraint, may change the kit.
     environment = pip_environment(pip)
     download = ["download", "-qq", "-r", lock, "-d", folder]

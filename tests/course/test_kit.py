@@ -355,9 +355,9 @@ def test_every_script_that_is_named_exists_and_every_failure_has_its_advice():
 def test_the_scripts_for_posix_and_windows_do_the_same():
     steps = [
         "made-for.txt",
-        "mnist_course.install requirements.lock --wheels wheels",
-        "mnist_course kit --install-dataset mnist.npz",
-        "mnist_course doctor",
+        "-P mnist_course/install.py requirements.lock --wheels wheels",
+        "-P -m mnist_course kit --install-dataset mnist.npz",
+        "-P -m mnist_course doctor",
     ]
     for text in (SCRIPTS["install"], SCRIPTS["install.ps1"]):
         places = [text.index(step) for step in steps]
@@ -366,7 +366,7 @@ def test_the_scripts_for_posix_and_windows_do_the_same():
 
 def test_jupyterlab_starts_as_make_starts_it():
     for text in (SCRIPTS["start"], SCRIPTS["start.ps1"], (ROOT / "Makefile").read_text("utf-8")):
-        assert re.search(r"\.venv[/\\](bin|Scripts)[/\\]python -m mnist_course\.lab ", text)
+        assert re.search(r"\.venv[/\\](bin|Scripts)[/\\]python -P -m mnist_course\.lab ", text)
         assert "JUPYTER_PREFER_ENV_PATH" in text
 
 
@@ -388,7 +388,12 @@ def folder(tmp_path):
     folder = tmp_path / "a kit"
     shutil.copytree(KIT_FILES, folder)
     (folder / "mnist_course").mkdir()
-    for name in ("mnist_course/__init__.py", "mnist_course/install.py", *FILES):
+    for name in (
+        "mnist_course/__init__.py",
+        "mnist_course/install.py",
+        "mnist_course/signals.py",
+        *FILES,
+    ):
         shutil.copy(ROOT / name, folder / name)
     (folder / "notebooks").mkdir()
     (folder / "notebooks" / "01 a.ipynb").write_text("new")

@@ -14,6 +14,10 @@ from support.tools import lacking
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
+def all_but_python(folder, names):
+    return [name for name in names if not name.endswith(".py")]
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder, with a space in its name, that holds what make needs."""
@@ -23,9 +27,8 @@ def folder(tmp_path):
     (folder / "notebooks").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy2(ROOT / name, folder)
-    (folder / "mnist_course").mkdir()
-    for name in ("__init__", "install", "work"):
-        shutil.copy2(ROOT / f"mnist_course/{name}.py", folder / "mnist_course")
+    for package in ("mnist_course", "mnist_helpers"):
+        shutil.copytree(ROOT / package, folder / package, ignore=all_but_python)
     write_pretender(folder / "python", version="3.12")
     return folder
 
