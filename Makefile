@@ -83,10 +83,10 @@ bench-full: .venv/ready  ## train both networks and the large one over five seed
 ANY_PYTHON = $(if $(wildcard .venv/bin/python),.venv/bin/python,"$(PYTHON)")
 
 work:  ## copy into work/ the notebooks that are not there yet
-	@$(ANY_PYTHON) -I mnist_course/work.py
+	@$(ANY_PYTHON) -I -S mnist_course/work.py
 
 reset:  ## start again with fresh notebooks in work/; the old folder is kept under a dated name
-	@$(ANY_PYTHON) -I mnist_course/work.py --reset
+	@$(ANY_PYTHON) -I -S mnist_course/work.py --reset
 
 # pip refuses coverage[toml], which pytest-cov needs, when the lock pins plain coverage.
 COMPILE = .venv/bin/uv pip compile pyproject.toml --extra course --group build --universal --no-strip-extras \

@@ -29,7 +29,8 @@ _READING_ADVICE = {
     errno.ENOTDIR: "give that file another name",
 }
 
-# The largest file of the course, mnist.npz, has 11 MB.
+# The largest file of the course, mnist.npz, has 11 MB; a notebook with many pictures has a few. As
+# JSON is read, it takes five times as much.
 MAX_BYTES = 100_000_000
 
 

@@ -3,13 +3,13 @@
 It needs the standard library alone, so that it works before anything is installed.
 """
 
+import os
 import sys
-from pathlib import Path
 
 if __name__ == "__main__":
     # `make` starts this file where nothing need be installed. The project's folder comes last,
     # so that no file of somebody's own in it, such as random.py, hides one of Python's.
-    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from mnist_course.signals import leave_on_interrupt
 
     leave_on_interrupt()
@@ -17,12 +17,12 @@ if __name__ == "__main__":
 import argparse
 import codecs
 import errno
-import os
 import shutil
 import stat
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from mnist_course.files import read_file, reading
 from mnist_course.signals import run_program
@@ -151,7 +151,7 @@ def _find_notebooks(source):
     names = [name for name in names if name.endswith(".ipynb") and not name.startswith(".")]
     if not names:
         raise FileNotFoundError(
-            f"there is no notebook in {source}/ here: start this in the course's own folder"
+            f"there is no notebook in {source}: start this in the course's own folder"
         )
     return [source / name for name in names]
 

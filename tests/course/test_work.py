@@ -219,7 +219,7 @@ def test_a_notebook_that_cannot_be_read_is_named_and_the_others_are_copied(
 @pytest.mark.parametrize("kind", ["none", "empty", "file"])
 def test_where_no_notebooks_are_nothing_is_made(tmp_path, monkeypatch, capsys, kind, arguments):
     monkeypatch.chdir(tmp_path)
-    words = "there is no notebook in notebooks/ here: start this in the course's own folder"
+    words = "there is no notebook in notebooks: start this in the course's own folder"
     if kind == "empty":
         Path("notebooks").mkdir()
         Path("notebooks/._01.ipynb").touch()

@@ -49,7 +49,8 @@ esac
 
 # What installs and copies is the true program; it takes the pretending Python for its own.
 ACT = (
-    "import runpy, sys; sys.executable = sys.argv[1]; del sys.argv[:3]; "
+    "import runpy, sys; sys.executable = sys.argv[1]; "
+    'sys.argv = [word for word in sys.argv[2:] if word not in ("-I", "-P", "-S")]; '
     'runpy.run_path(sys.argv[0], run_name="__main__")'
 )
 
