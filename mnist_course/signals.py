@@ -120,24 +120,27 @@ def run_program(name, program):
         with stop_on_signals():
             return program()
     except Stopped as stopped:
-        # After a hang-up there is nobody left to tell.
-        with suppress(OSError):
-            print(f"\n{name}: stopped by {stopped.signal_name}", file=sys.stderr)
+        _tell(f"\n{name}: stopped by {stopped.signal_name}")
         return stopped.status
     except KeyboardInterrupt:
         # The terminal has just shown ^C: the message starts on a line of its own.
-        print(f"\n{name}: interrupted", file=sys.stderr)
+        _tell(f"\n{name}: interrupted")
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        message = f"{error.name} is missing: install the course with all it needs, as README says"
-        print(f"{name}: {message}", file=sys.stderr)
+        _tell(f"{name}: {error.name} is missing: install the course with all it needs (README.md)")
         return _REFUSED
     except (OSError, ValueError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        _tell(f"{name}: {error}")
         return _REFUSED
     finally:
         if left_on_interrupt:
             signal.signal(signal.SIGINT, _leave)
+
+
+def _tell(message):
+    # After a hang-up there may be nobody left to tell.
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def _default_signals():
