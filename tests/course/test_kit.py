@@ -234,6 +234,27 @@ def test_what_is_read_only_here_can_be_written_in_the_kit(tmp_path, monkeypatch)
         folder.chmod(0o755)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "nothing"])
+def test_what_of_the_course_cannot_be_read_is_named(tmp_path, monkeypatch, kind):
+    root = tmp_path / "course"
+    root.mkdir()
+    for package in kit_module.PACKAGES:
+        (root / package / "kit_files").mkdir(parents=True)
+    words = r"LICENSE cannot be read \(No such file or directory\): put it back"
+    for name in FILES:
+        (root / name).touch()
+    (root / "LICENSE").unlink()
+    if kind == "pipe":
+        os.mkfifo(root / "mnist_course" / "a.py")
+        words = r"a.py cannot be read \(it is a pipe or a device, not a file\)"
+    monkeypatch.setattr(kit_module, "ROOT", root)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=words):
+        command(SimpleNamespace(install_dataset=None))
+    assert file_names(tmp_path / "dist") == set()
+
+
 @pytest.mark.parametrize("kind", ["fifo", "folder", "text", "nothing"])
 def test_what_is_no_mnist_is_refused_in_one_line(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(kit_module.pooch, "os_cache", lambda name: tmp_path / name)

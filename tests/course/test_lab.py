@@ -128,6 +128,14 @@ def test_settings_are_kept_elsewhere_where_the_home_does_not_take_them(
     assert set(os.environ) == {"HOME", "JUPYTER_CONFIG_DIR"}
 
 
+def test_where_no_notebooks_are_it_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("make lab: there is no notebook in notebooks: start this in")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_where_nothing_can_be_written_it_says_so_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("notebooks").mkdir()

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -56,6 +57,37 @@ def test_make_help_lists_every_target(folder):
     assert {line.split()[1] for line in shown.stdout.splitlines()} == targets
     assert shown.stdout == make(folder, "help").stdout
     assert all(len(line.split()) > 4 for line in shown.stdout.splitlines())
+
+
+PYTHON = r'(?:python"?|"-\$version"|\$\(ANY_PYTHON\))'
+START = re.compile(PYTHON + "((?: -[A-Z])*) (?:-m mnist_course|mnist_course/)")
+
+
+def unsafe_starts(text):
+    """Return the commands that would import from the folder in which they are started."""
+    starts = list(START.finditer(text))
+    assert starts
+    return [start[0] for start in starts if not {"-P", "-I"} & set(start[1].split())]
+
+
+def test_no_file_of_the_folder_hides_a_module_of_python():
+    files = [ROOT / "Makefile", *(ROOT / "mnist_course/kit_files").glob("*install*")]
+    files += (ROOT / "mnist_course/kit_files").glob("*start*")
+    for path in files:
+        text = path.read_text("utf-8")
+        assert unsafe_starts(text) == [], path.name
+        assert unsafe_starts(text.replace(" -P", "").replace(" -I", "")) != [], path.name
+
+
+@pytest.mark.parametrize("program", ["mnist_course/install.py", "mnist_course/work.py"])
+def test_what_make_starts_finds_its_modules_and_no_others(folder, program):
+    for module in ("types", "enum", "random", "signal", "tempfile", "mnist_course"):
+        (folder / f"{module}.py").write_text("raise SystemExit('hidden')")
+    # As where nothing is installed.
+    run = subprocess.run(
+        [sys.executable, "-S", "-P", program, "--help"], cwd=folder, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "") and "usage: " in run.stdout
 
 
 @pytest.mark.parametrize(
