@@ -120,11 +120,11 @@ def run_program(name, program):
         with stop_on_signals():
             return program()
     except Stopped as stopped:
-        _tell(f"\n{name}: stopped by {stopped.signal_name}")
+        _tell(f"{name}: stopped by {stopped.signal_name}", "\n")
         return stopped.status
     except KeyboardInterrupt:
         # The terminal has just shown ^C: the message starts on a line of its own.
-        _tell(f"\n{name}: interrupted")
+        _tell(f"{name}: interrupted", "\n")
         return INTERRUPTED
     except ModuleNotFoundError as error:
         _tell(f"{name}: {error.name} is missing: install the course with all it needs (README.md)")
@@ -137,10 +137,12 @@ def run_program(name, program):
             signal.signal(signal.SIGINT, _leave)
 
 
-def _tell(message):
+def _tell(message, before=""):
+    from mnist_course.terminal import printable
+
     # After a hang-up there may be nobody left to tell.
     with suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
+        print(before + printable(message), file=sys.stderr, flush=True)
 
 
 def _default_signals():

@@ -38,6 +38,10 @@ NOT_A_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 PART_PREFIX = ".mnist-copy-"
 PART_SUFFIX = ".part"
 
+# How long another process that copies in the same folder is waited for, and between two looks.
+LONGEST_WAIT = 20
+WAIT_STEP = 0.05
+
 
 def main(arguments=None):
     """Copy the notebooks of this folder, and return the exit status: 0, or 2 after a message.
@@ -124,20 +128,21 @@ def copy_notebooks(source, work):
     'a notebook'
     """
     paths = _find_notebooks(source)
-    _make_folder(work)
-    with _without_parts(work.parent):
-        _copy_missing(paths, work)
+    with _one_at_a_time(work):
+        _make_folder(work)
+        _copy_missing(paths, work, work)
 
 
-def _copy_missing(paths, work):
+def _copy_missing(paths, folder, work):
+    """Copy notebooks into a folder, which is `work` or will be; messages name only that one."""
     problem = None
-    with _without_parts(work):
-        for path in paths:
-            try:
-                if not os.path.lexists(work / path.name):
-                    _copy_writable(path, work / path.name)
-            except OSError as error:
-                problem = problem or error
+    for path in paths:
+        try:
+            if not os.path.lexists(folder / path.name):
+                with _writing(work / path.name):
+                    _copy_writable(path, folder / path.name)
+        except OSError as error:
+            problem = problem or error
     if problem:
         raise problem
 
@@ -170,14 +175,13 @@ def _copy_writable(path, copy):
     """Copy a file whole or not at all; its owner may write the copy, whatever the mode was."""
     # JupyterLab takes no byte-order mark, which some editors put in front.
     content = read_file(path).removeprefix(codecs.BOM_UTF8)
-    with _writing(copy):
-        descriptor, part = tempfile.mkstemp(PART_SUFFIX, _own_prefix(), copy.parent)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.chmod(part, _usual_mode(0o666, stat.S_IRUSR | stat.S_IWUSR))
-        _give_name(part, copy)
+    descriptor, part = tempfile.mkstemp(PART_SUFFIX, _own_prefix(), copy.parent)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    os.chmod(part, _usual_mode(0o666, stat.S_IRUSR | stat.S_IWUSR))
+    _give_name(part, copy)
 
 
 @contextmanager
@@ -186,6 +190,9 @@ def _writing(path):
     try:
         yield
     except OSError as error:
+        # What could not be read has said so itself.
+        if not error.strerror:
+            raise
         raise OSError(describe(OSError(error.errno, error.strerror, str(path)))) from None
 
 
@@ -229,11 +236,11 @@ def start_again(source, work):
         As `copy_notebooks` does.
     """
     paths = _find_notebooks(source)
-    with _without_parts(work.parent):
+    with _one_at_a_time(work):
         with _writing(work):
             part = Path(tempfile.mkdtemp(PART_SUFFIX, _own_prefix(), work.parent))
             part.chmod(_usual_mode(0o777, stat.S_IRWXU))
-        _copy_missing(paths, part)
+        _copy_missing(paths, part, work)
         with _writing(work):
             return _swap(work, part)
 
@@ -267,49 +274,57 @@ def _own_prefix():
 
 
 @contextmanager
-def _without_parts(folder):
-    """Remove what a killed process has left in a folder, and at the end what this one leaves."""
-    lock = _open_folder(folder)
-    # A folder that is open is locked with it. Whoever copies shares the lock; who has it alone
-    # knows that nobody copies.
-    if _take_lock(lock, "LOCK_EX"):
-        _remove_parts(folder, PART_PREFIX)
-    _take_lock(lock, "LOCK_SH")
+def _one_at_a_time(work):
+    """Wait until no other process copies here; what one that was killed has left is removed.
+
+    At the end, nothing is left of what this process has not completed.
+    """
+    # A folder that is open can be locked as a file can, and nothing is left of such a lock.
+    lock = _open_folder(work.parent)
     try:
+        if _take_lock(lock):
+            _remove_parts(work, PART_PREFIX)
         yield
     finally:
-        _remove_parts(folder, _own_prefix())
+        _remove_parts(work, _own_prefix())
         if lock is not None:
             os.close(lock)
 
 
 def _open_folder(folder):
     if os.name == "posix":
-        # Where it cannot be opened, nothing is removed.
         with suppress(OSError):
             return os.open(folder, os.O_RDONLY)
     return None
 
 
-def _take_lock(descriptor, kind):
-    """Try to lock a folder, and say whether that was possible; some disks have no locks."""
+def _take_lock(descriptor):
+    """Try for a while to lock a folder, and say whether this process has it; some disks cannot."""
     if descriptor is None:
         return False
     import fcntl
 
-    try:
-        # Never waited for: another user might hold it.
-        fcntl.flock(descriptor, getattr(fcntl, kind) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    end = time.monotonic() + LONGEST_WAIT
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            # Not waited for without end: another user might hold it.
+            if time.monotonic() > end:
+                return False
+            time.sleep(WAIT_STEP)
+        except OSError:
+            return False
 
 
-def _remove_parts(folder, prefix):
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            if name.startswith(prefix) and name.endswith(PART_SUFFIX):
-                _remove(folder / name)
+def _remove_parts(work, prefix):
+    """Remove parts of copies in the folder for copies, and of this folder beside it."""
+    for folder in (work.parent, work):
+        with suppress(OSError):
+            for name in os.listdir(folder):
+                if name.startswith(prefix) and name.endswith(PART_SUFFIX):
+                    _remove(folder / name)
 
 
 def _remove(path):

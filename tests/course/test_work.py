@@ -6,13 +6,16 @@ import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from support.project import ROOT
 
+from mnist_course import work as work_module
 from mnist_course.files import MAX_BYTES
-from mnist_course.work import _without_parts, copy_notebooks, main, start_again
+from mnist_course.work import copy_notebooks, main, start_again
 
 
 @pytest.fixture
@@ -92,14 +95,13 @@ def test_a_copy_that_another_process_has_just_made_stays(source, tmp_path, monke
     assert (tmp_path / "work" / "01 a.ipynb").read_text() == "mine"
 
 
-def test_what_a_killed_process_has_left_is_removed_unless_one_copies(source, tmp_path):
+def test_what_a_killed_process_has_left_is_removed_unless_one_copies(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(work_module, "LONGEST_WAIT", 0)
     work = tmp_path / "work"
-    work.mkdir()
     left = [work / ".mnist-copy-1-abcdefgh.part", tmp_path / ".mnist-copy-1-abcdefgh.part"]
-    left[0].touch()
-    left[1].mkdir()
-    (work / ".mine.part").touch()
-    with _without_parts(work), _without_parts(tmp_path):
+    with work_module._one_at_a_time(work):
+        work.mkdir()
+        (work / ".mine.part").touch()
         left[0].touch()
         left[1].mkdir()
         copy_notebooks(source, work)
@@ -107,6 +109,22 @@ def test_what_a_killed_process_has_left_is_removed_unless_one_copies(source, tmp
     copy_notebooks(source, work)
     assert names(work) == [".mine.part", "01 a.ipynb", "02_b.ipynb"]
     assert names(tmp_path) == ["notebooks", "work"]
+
+
+def test_of_two_at_once_one_waits(source, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    work.mkdir()
+    waiting = Event()
+    monkeypatch.setattr("time.sleep", lambda seconds: waiting.set())
+    with ThreadPoolExecutor() as pool:
+        with work_module._one_at_a_time(work):
+            other = pool.submit(start_again, source, work)
+            assert waiting.wait(60)
+            (work / "mine").touch()
+            assert names(tmp_path) == ["notebooks", "work"]
+        kept = other.result(timeout=60)
+    assert names(kept) == ["mine"]
+    assert names(work) == ["01 a.ipynb", "02_b.ipynb"]
 
 
 def test_what_is_there_is_never_touched(source, tmp_path):
@@ -213,6 +231,32 @@ def test_a_notebook_that_cannot_be_read_is_named_and_the_others_are_copied(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"make: notebooks/01 a.ipynb cannot be read ({words}")
     assert names(tmp_path / "work") == ["02_b.ipynb"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such names")
+def test_a_name_cannot_forge_a_line(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    source.chmod(0o755)
+    (source / "03\n\x1b[31m.ipynb").mkdir()
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(r"make: notebooks/03\n\x1b[31m.ipynb cannot be read")
+
+
+def test_a_full_disk_is_told_with_the_final_place(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "work").mkdir()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    for arguments in ([], ["--reset"]):
+        assert main(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        words = "make: work/01 a.ipynb cannot be written (No space left on device): free some"
+        assert line.startswith(words)
+    assert names(tmp_path) == ["notebooks", "work"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--reset"]])
