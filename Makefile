@@ -5,6 +5,8 @@ PYTHON ?= python3
 ARGS ?=
 BACKENDS ?= jax torch
 
+# -P, which Python knows from 3.11 on, and -I: without them, a file in this folder, such as somebody's
+# own random.py, would be imported instead of Python's.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 export JUPYTER_PREFER_ENV_PATH = 1
 
@@ -16,10 +18,10 @@ help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready  ## run all notebooks, and make pages of them (options: ARGS="…")
-	@.venv/bin/python -m mnist_course run $(ARGS)
+	@.venv/bin/python -P -m mnist_course run $(ARGS)
 
 lab: .venv/ready  ## open your own copies of the notebooks, in work/, in JupyterLab
-	@.venv/bin/python -m mnist_course.lab $(ARGS)
+	@.venv/bin/python -P -m mnist_course.lab $(ARGS)
 
 # Test files are shared out to one process more than there are cores, since many tests wait for a
 # process of theirs; five at most, since a notebook's kernel takes 1.5 GB. A file stays whole: the
@@ -60,13 +62,13 @@ campaign: .venv/ready-dev  ## break things on purpose for ten minutes (ARGS="--m
 	@cd tests && ../.venv/bin/python -m campaign $(ARGS)
 
 handout: .venv/ready  ## write the notebooks for learners and for the instructor into dist/
-	@.venv/bin/python -m mnist_course handout
+	@.venv/bin/python -P -m mnist_course handout
 
 kit: .venv/ready  ## build dist/kit, which installs all of this where no network is
-	@.venv/bin/python -m mnist_course kit
+	@.venv/bin/python -P -m mnist_course kit
 
 notebooks: .venv/ready-dev  ## run all notebooks on real MNIST and store their outputs
-	@.venv/bin/python -m mnist_course.store $(ARGS)
+	@.venv/bin/python -P -m mnist_course.store $(ARGS)
 
 bench: .venv/ready  ## measure notebook 06's recipes beside the articles' (some twenty minutes)
 	@.venv/bin/python benchmarks/cumulative_ablation.py
@@ -81,10 +83,10 @@ bench-full: .venv/ready  ## train both networks and the large one over five seed
 ANY_PYTHON = $(if $(wildcard .venv/bin/python),.venv/bin/python,"$(PYTHON)")
 
 work:  ## copy into work/ the notebooks that are not there yet
-	@$(ANY_PYTHON) -m mnist_course.work
+	@$(ANY_PYTHON) -I -S mnist_course/work.py
 
 reset:  ## start again with fresh notebooks in work/; the old folder is kept under a dated name
-	@$(ANY_PYTHON) -m mnist_course.work --reset
+	@$(ANY_PYTHON) -I -S mnist_course/work.py --reset
 
 # pip refuses coverage[toml], which pytest-cov needs, when the lock pins plain coverage.
 COMPILE = .venv/bin/uv pip compile pyproject.toml --extra course --group build --universal --no-strip-extras \
@@ -118,16 +120,16 @@ endif
 FORCE:
 
 .venv/ready: requirements.lock pyproject.toml
-	@$(find-python); "$$python" -m mnist_course.install requirements.lock
+	@$(find-python); "$$python" -P mnist_course/install.py requirements.lock
 	@touch $@
 
 .venv/ready-dev: requirements-dev.lock pyproject.toml
-	@$(find-python); "$$python" -m mnist_course.install requirements-dev.lock
+	@$(find-python); "$$python" -P mnist_course/install.py requirements-dev.lock
 	@touch .venv/ready $@
 
 # Another back end goes into an environment of its own: all that is locked, and the extra, which is not.
 .venv-%/ready: .venv/ready-dev
-	@.venv/bin/python -m mnist_course.install requirements-dev.lock --environment $(@D) --extra $*
+	@.venv/bin/python -P mnist_course/install.py requirements-dev.lock --environment $(@D) --extra $*
 	@touch $@
 
 define find-python
@@ -141,7 +143,7 @@ if [ "$(SOUND)" != yes ]; then \
   case "$$version" in 3.11 | 3.12 | 3.13) ;; \
     *) stop "Python 3.11, 3.12 or 3.13 is needed and \"$$python\" is Python $$version: install one of them, or $$name" ;; \
   esac; \
-  "$$python" -c 'import venv, ensurepip' 2>/dev/null || \
+  "$$python" -P -c 'import venv, ensurepip' 2>/dev/null || \
     stop "\"$$python\" lacks its module venv or ensurepip: install it (on Debian and Ubuntu: apt install python$$version-venv), or $$name"; \
 fi
 endef

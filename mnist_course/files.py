@@ -1,4 +1,7 @@
-"""Folders that are written whole or not at all, and by one command at a time."""
+"""Folders that are written whole or not at all, and by one command at a time; files that are read.
+
+Importing it needs the standard library alone, since `work` does.
+"""
 
 import errno
 import os
@@ -20,6 +23,17 @@ _ADVICE = {
     errno.ENOSPC: "make room there, or name another folder",
     errno.EDQUOT: "make room there, or name another folder",
 }
+_READING_ADVICE = {
+    errno.ENOENT: "put it back",
+    errno.EACCES: "make it readable",
+    errno.EPERM: "make it readable",
+    errno.EISDIR: "give that folder another name",
+    errno.ENOTDIR: "give that file another name",
+}
+
+# The largest file of the course, mnist.npz, has 11 MB; a notebook with many pictures has a few. As
+# JSON is read, it takes five times as much.
+MAX_BYTES = 100_000_000
 
 
 @contextmanager
@@ -181,3 +195,65 @@ def describe_os_error(path, error):
     reason = error.strerror or str(error)
     advice = _ADVICE.get(error.errno, "name a folder in which you may write")
     return f"{path} cannot be written ({reason}): {advice}"
+
+
+def read_file(path):
+    """Read a file; a pipe, a device or another special file is refused, and never waited for.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OSError
+        In one sentence that names the file, what is wrong with it, and what to do.
+
+    Examples
+    --------
+    >>> with scratch_folder() as place:
+    ...     _ = Path(place, "notes.txt").write_text("hello")
+    ...     read_file(place / "notes.txt")
+    b'hello'
+    """
+    with reading(path):
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
+        if status.st_size > MAX_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {MAX_BYTES:,} bytes")
+        return Path(path).read_bytes()
+
+
+@contextmanager
+def reading(path):
+    """Let an OSError in the block say in one line that this cannot be read, why, and what to do.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file, or a folder whose files are listed.
+
+    Raises
+    ------
+    OSError
+
+    Examples
+    --------
+    >>> with reading("notebooks"):
+    ...     raise PermissionError(errno.EACCES, "Permission denied")
+    Traceback (most recent call last):
+    OSError: notebooks cannot be read (Permission denied): make it readable
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        advice = _READING_ADVICE.get(error.errno, "replace it with a good copy")
+        raise OSError(f"{path} cannot be read ({reason}): {advice}") from None

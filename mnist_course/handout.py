@@ -3,14 +3,15 @@
 Learners get no solutions and no outputs; the instructor gets everything, and notes on teaching.
 """
 
+import os
 import re
-import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 
-from mnist_course.files import atomic_folder
-from mnist_course.notebooks import hide_paths, strip_outputs
+from mnist_course.files import atomic_folder, read_file, reading
+from mnist_course.notebooks import NUMBERED, hide_paths, load_notebook, strip_outputs
 from mnist_course.work import describe
 
 SOURCE = Path("notebooks")
@@ -34,7 +35,7 @@ def command(options):
             write_learner(SOURCE, learner)
             write_instructor(SOURCE, instructor)
     except OSError as error:
-        raise OSError(describe(error)) from None
+        raise OSError(describe(error, LEARNER.parent)) from None
     print(f"{LEARNER.as_posix()}/ and {INSTRUCTOR.as_posix()}/ are written.")
     return 0
 
@@ -51,12 +52,15 @@ def write_learner(source, target):
     ------
     FileNotFoundError
         If `source` has no numbered notebook.
+    OSError, ValueError
+        If a notebook cannot be read or written; the error names it.
     """
     for path in _find_numbered(source):
-        notebook = _read_unfolded(path)
-        notebook.cells = [cell for cell in notebook.cells if not _is_solution(cell)]
-        strip_outputs(notebook)
-        nbformat.write(notebook, target / path.name)
+        with _naming(path):
+            notebook = _read_unfolded(path)
+            notebook.cells = [cell for cell in notebook.cells if not _is_solution(cell)]
+            strip_outputs(notebook)
+            nbformat.write(notebook, target / path.name)
 
 
 def write_instructor(source, target):
@@ -73,23 +77,24 @@ def write_instructor(source, target):
     ------
     FileNotFoundError
         If `source` has no numbered notebook.
-    ValueError
-        If ``TEACHING.md`` has no note on one of the notebooks.
+    OSError, ValueError
+        If a notebook or ``TEACHING.md`` cannot be read or written; the error names it. Or if
+        ``TEACHING.md`` has no note on one of the notebooks.
     """
     guide = source / GUIDE_NAME
-    notes = {}
-    if guide.exists():
-        notes = read_notes(guide.read_text("utf-8"))
+    text = _decode(read_file(guide), guide)
+    notes = read_notes(text)
     for path in _find_numbered(source):
-        notebook = _read_unfolded(path)
         note = notes.get(path.stem, "").strip()
         if not note:
             place = f"`### {path.stem}` in `## {NOTES_SECTION}`"
             raise ValueError(f"{GUIDE_NAME} has no note on {path.stem}: write it under {place}")
-        cell = nbformat.v4.new_markdown_cell(f"{NOTE_TITLE}\n\n{note}", id=NOTE_ID)
-        notebook.cells.insert(1, cell)
-        nbformat.write(notebook, target / path.name)
-    shutil.copyfile(guide, target / guide.name)
+        with _naming(path):
+            notebook = _read_unfolded(path)
+            cell = nbformat.v4.new_markdown_cell(f"{NOTE_TITLE}\n\n{note}", id=NOTE_ID)
+            notebook.cells.insert(1, cell)
+            nbformat.write(notebook, target / path.name)
+    (target / guide.name).write_bytes(text.encode())
 
 
 def read_notes(guide):
@@ -147,15 +152,37 @@ def read_notes(guide):
 
 
 def _find_numbered(folder):
-    paths = sorted(folder.glob("[0-9]*.ipynb"))
+    paths = []
+    if os.path.lexists(folder):
+        with reading(folder):
+            paths = sorted(path for path in folder.iterdir() if path.match(NUMBERED))
     if not paths:
-        raise FileNotFoundError(f"there is no numbered notebook in {folder.resolve()}")
+        raise FileNotFoundError(
+            f"there is no numbered notebook in {folder}: start this in the course's own folder"
+        )
     return paths
+
+
+def _decode(content, path):
+    try:
+        # Some editors put a byte-order mark in front.
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error}): save it as UTF-8") from None
+
+
+@contextmanager
+def _naming(path):
+    """Let a ValueError in the block name the notebook, and say what to do."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; put a good copy there, or take it away") from None
 
 
 def _read_unfolded(path):
     """Read a notebook, unfold its cells, and hide paths that tell whose computer it was."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = load_notebook(path)
     for cell in notebook.cells:
         # JupyterLab keeps here that a solution is folded.
         cell.metadata.pop("jupyter", None)

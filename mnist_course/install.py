@@ -6,19 +6,31 @@ one is made in a folder of its own, ``.venv.12345678``, and ``.venv`` is a link 
 was finished: it changes in one step. Whatever stops this, and whenever, ``.venv`` works as before.
 """
 
+import os
+import sys
+
+if __name__ == "__main__":
+    # It is started by its path, where nothing need be installed. The project's folder comes last,
+    # so that no file of somebody's own in it, such as random.py, hides one of Python's.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from mnist_course.signals import leave_on_interrupt
+
+    leave_on_interrupt()
+
 import argparse
 import ast
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnist_course.signals import run_program
+
 _FAILED = 1
-_INTERRUPTED = 130
+
+# -P: no file of this folder, such as somebody's own random.py, is imported instead of Python's.
+_MODULE = ["-P", "-m"]
 
 LOG = Path("install.log")
 LOCK_FILE = Path(".venv-lock")
@@ -48,16 +60,20 @@ class InstallError(RuntimeError):
 
 
 def main(arguments=None):
-    """Install what is missing, and return the exit status: 1 after a message when that failed."""
+    """Install what is missing, and return the exit status: 1 after a message when that failed.
+
+    It is 130 or more when a signal has stopped it.
+    """
     parser = argparse.ArgumentParser(prog="mnist_course.install", description=__doc__)
     parser.add_argument("lock", type=Path, help="a file with the versions and hashes of packages")
     parser.add_argument("--environment", type=Path, default=Path(".venv"), help="default: .venv")
     parser.add_argument("--extra", help="an extra of the project, which no lock holds")
     parser.add_argument("--wheels", type=Path, help="a folder with all packages: use no network")
     options = parser.parse_args(arguments)
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:
-            signal.signal(getattr(signal, name), _interrupt)
+    return run_program("The installation", lambda: _install(options))
+
+
+def _install(options):
     try:
         with _one_at_a_time():
             Installer(options).install()
@@ -69,12 +85,8 @@ def main(arguments=None):
         return _FAILED
     except KeyboardInterrupt:
         print(f"The installation was stopped. {_advice()}", file=sys.stderr)
-        return _INTERRUPTED
+        raise
     return 0
-
-
-def _interrupt(*_):
-    raise KeyboardInterrupt
 
 
 def _advice():
@@ -187,7 +199,7 @@ class Installer:
     def make_bare(self, folder):
         # mkdtemp lets nobody else in; a course may be installed for others.
         folder.chmod(0o777 & ~_umask())
-        made = subprocess.run([sys.executable, "-m", "venv", folder])
+        made = subprocess.run([sys.executable, *_MODULE, "venv", folder])
         if made.returncode != 0:
             raise InstallError(
                 "No environment could be made here, for the reason above: copy this folder onto "
@@ -219,7 +231,7 @@ class Installer:
 
     def pip(self, folder, *arguments):
         """Let the environment's pip install something; its last lines are shown when it fails."""
-        pip = [program_of(folder), "-m", "pip"]
+        pip = [program_of(folder), *_MODULE, "pip"]
         environment = bare_environment()
         if not self.wheels:
             environment = pip_environment(pip)

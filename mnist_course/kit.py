@@ -2,7 +2,6 @@
 
 import os
 import platform
-import shutil
 import stat
 import string
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from mnist_course.files import atomic_folder
+from mnist_course.files import atomic_folder, read_file, reading
 from mnist_course.handout import write_learner
 from mnist_course.install import pip_environment
 from mnist_course.work import describe
@@ -44,7 +43,7 @@ def command(options):
         print("Downloading all packages (0.8 GB, a minute or more) ...", flush=True)
         size = make_kit(KIT)
     except OSError as error:
-        raise OSError(describe(error)) from None
+        raise OSError(describe(error, KIT)) from None
     print(f"{KIT.as_posix()}/ has {size:,} MB: open its {PAGE_NAME}")
     return 0
 
@@ -88,7 +87,7 @@ def copy_project(kit):
     # The scripts and the page of instructions lie at the kit's top, where they are seen first.
     _copy_files(ROOT / "mnist_course" / "kit_files", kit)
     for name in FILES:
-        shutil.copyfile(ROOT / name, kit / name)
+        (kit / name).write_bytes(read_file(ROOT / name))
     notebooks = kit / "notebooks"
     notebooks.mkdir()
     write_learner(ROOT / "notebooks", notebooks)
@@ -101,14 +100,16 @@ def _copy_files(source, target):
     Not by `shutil.copytree`, which makes copies of read-only files and folders read-only.
     """
     target.mkdir(exist_ok=True)
-    for path in sorted(source.iterdir()):
+    with reading(source):
+        paths = sorted(source.iterdir())
+    for path in paths:
         copy = target / path.name
         if path.name in NOT_COPIED:
             continue
         if path.is_dir():
             _copy_files(path, copy)
         else:
-            shutil.copyfile(path, copy)
+            copy.write_bytes(read_file(path))
             copy.chmod(copy.stat().st_mode | path.stat().st_mode & EXECUTABLE)
 
 
@@ -126,7 +127,8 @@ def download_wheels(folder):
         If pip does not get all of them. It has said why on standard error.
     """
     lock = ROOT / "requirements.lock"
-    pip = [sys.executable, "-m", "pip"]
+    # -P: no file of this folder hides a module of Python's.
+    pip = [sys.executable, "-P", "-m", "pip"]
     # Nothing of a user's own settings, such as a platform or a constraint, may change the kit.
     environment = pip_environment(pip)
     download = ["download", "-qq", "-r", lock, "-d", folder]
@@ -207,4 +209,4 @@ def install_dataset(path):
         # This raises an error when the kit's file is not MNIST.
         load_mnist(path)
         with atomic_write(place) as part:
-            shutil.copyfile(path, part)
+            part.write_bytes(read_file(path))

@@ -4,17 +4,21 @@ By itself JupyterLab talks to its kernels over ports of this machine, where ever
 listen to the code and the outputs. Here both sides meet in a folder that only its owner may enter.
 """
 
+import sys
+
+if __name__ == "__main__":
+    from mnist_course.signals import leave_on_interrupt
+
+    leave_on_interrupt()
+
 import os
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
+from mnist_course.signals import run_program
 from mnist_course.work import NOTEBOOKS, WORK, copy_notebooks, describe
 from mnist_helpers.scratch import refuse_foreign_folder, scratch_folder
-
-_REFUSED = 2
-_INTERRUPTED = 130
 
 # As long as the name of a scratch folder.
 SCRATCH_NAME = ".mnist-0123-01234567"
@@ -45,6 +49,8 @@ SETTINGS_FOLDERS = {
 def main(arguments=None):
     """Open JupyterLab, and return the exit status: 2 when that could not be done.
 
+    It is 130 or more when a signal has stopped it before JupyterLab was there.
+
     Parameters
     ----------
     arguments : list of str, optional
@@ -52,6 +58,10 @@ def main(arguments=None):
     """
     if arguments is None:
         arguments = sys.argv[1:]
+    return run_program("make lab", lambda: _open(arguments))
+
+
+def _open(arguments):
     try:
         copy_notebooks(NOTEBOOKS, WORK)
         parent = _temporary_folder()
@@ -60,10 +70,7 @@ def main(arguments=None):
             _prepare_environment(folder)
             _run_jupyterlab([*_options(folder), *arguments])
     except OSError as error:
-        print(f"make lab: {describe(error)}", file=sys.stderr)
-        return _REFUSED
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        raise OSError(describe(error)) from None
     return 0
 
 
@@ -123,13 +130,16 @@ def _write_kernel(folder):
     """Describe the kernel python3: it is this very Python, whatever else is installed."""
     from ipykernel.kernelspec import write_kernel_spec
 
-    write_kernel_spec(str(folder), overrides={"metadata": KERNEL_METADATA})
+    # -P: until IPython has started, no file beside the notebook, such as a learner's own random.py,
+    # is imported instead of Python's; the kernel would die of it without a word.
+    overrides = {"metadata": KERNEL_METADATA}
+    write_kernel_spec(str(folder), overrides=overrides, python_arguments=["-P"])
 
 
 def _run_jupyterlab(options):
     # A terminal that is closed ends JupyterLab as `kill` does, with its kernels; but not when it
     # was started by nohup, which ignores the signal.
-    if os.name == "posix" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     from jupyterlab.labapp import main as run_jupyterlab
 

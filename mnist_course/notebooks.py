@@ -1,7 +1,6 @@
 """Notebooks as files: find and read them, name their cells, and read the outcome of a run."""
 
 import contextlib
-import os
 import re
 import sys
 import tempfile
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 
+from mnist_course.files import read_file
 from mnist_course.terminal import one_line
 from mnist_helpers.record import format_metrics, read_record
 
@@ -16,9 +16,6 @@ from mnist_helpers.record import format_metrics, read_record
 NUMBERED = "[0-9]*.ipynb"
 NOTEBOOKS = Path("notebooks")
 PROJECT_NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-
-# A notebook with many pictures has a few megabytes. As JSON is read, it takes five times as much.
-MAX_BYTES = 100_000_000
 
 # These tags are for tools; each other tag is the name of its cell.
 TOOL_TAGS = [
@@ -100,33 +97,58 @@ def read_notebook(path):
 
     Raises
     ------
-    ValueError
-        If the file is no valid notebook.
+    OSError, ValueError
+        As `load_notebook` does.
 
     Examples
     --------
     >>> read_notebook(find_notebooks(["01_dense_network"])[0]).nbformat
     4
     """
-    if os.path.getsize(path) > MAX_BYTES:
-        raise ValueError(f"it cannot be read: it has more than {MAX_BYTES:,} bytes")
+    notebook = load_notebook(path)
+    for index, cell in enumerate(notebook.cells):
+        if "complete-program" in cell.metadata.get("tags", []):
+            notebook.cells[index] = nbformat.v4.new_markdown_cell(
+                f"````python\n{cell.source}\n````", id=cell.id, metadata=cell.metadata
+            )
+    return notebook
+
+
+def load_notebook(path):
+    """Read a notebook as it is, with all its cells.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    nbformat.NotebookNode
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, as `files.read_file` says.
+    ValueError
+        If the file is no valid notebook.
+
+    Examples
+    --------
+    >>> load_notebook(find_notebooks(["01_dense_network"])[0]).nbformat
+    4
+    """
+    content = read_file(path)
     try:
-        notebook = nbformat.read(path, as_version=4)
+        # Some editors put a byte-order mark in front, which JSON does not have.
+        notebook = nbformat.reads(content.decode("utf-8-sig"), as_version=4)
         # nbformat only warns of what nbconvert, which makes the pages, refuses later.
         nbformat.validate(notebook, relax_add_props=True)
-    except OSError:
-        raise
     except (ValueError, nbformat.ValidationError) as error:
         reason = one_line(str(error).partition("\n")[0])
         raise ValueError(f"it cannot be read: {reason}") from None
     except Exception:
         # What is JSON, but no notebook, makes nbformat raise errors of many kinds.
         raise ValueError("it cannot be read: it is no notebook") from None
-    for index, cell in enumerate(notebook.cells):
-        if "complete-program" in cell.metadata.get("tags", []):
-            notebook.cells[index] = nbformat.v4.new_markdown_cell(
-                f"````python\n{cell.source}\n````", id=cell.id, metadata=cell.metadata
-            )
     return notebook
 
 

@@ -1,15 +1,28 @@
 """What `make notebooks` calls: executes the notebooks and stores their outputs in them."""
 
+import sys
+
+if __name__ == "__main__":
+    from mnist_course.signals import leave_on_interrupt
+
+    leave_on_interrupt()
+
 import copy
 import os
-import sys
 from pathlib import Path
 
 import nbformat
 
-from mnist_course.notebooks import OUTCOME_KEY, cell_name, find_notebooks, hide_paths
+from mnist_course.notebooks import (
+    OUTCOME_KEY,
+    cell_name,
+    find_notebooks,
+    hide_paths,
+    load_notebook,
+)
 from mnist_course.run import execute, write_executed
-from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals
+from mnist_course.signals import run_program
+from mnist_course.terminal import guard_output
 from mnist_helpers.scratch import scratch_folder
 
 # What differs between computers and runs, in the metadata of a notebook and of a cell.
@@ -80,11 +93,11 @@ def store(path):
 
     Raises
     ------
-    ValueError
-        If a cell fails, an output is on stderr, or the digits were not MNIST; the file is then
-        as it was.
+    OSError, ValueError
+        If it cannot be read or written, a cell fails, an output is on stderr, or the digits were
+        not MNIST; the file is then as it was.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = load_notebook(path)
     # A folder of its own, so that nothing the notebook writes stays behind.
     with scratch_folder() as private_folder:
         folder = private_folder / "work"
@@ -143,23 +156,13 @@ def main(names):
         0 when all are stored, 1 when one is not, 2 when there is no such notebook; 130, or 128
         and a signal's number, when it was stopped.
     """
-    try:
-        paths = find_notebooks(names)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return 2
-    try:
-        with stop_on_signals():
-            return _store_all(paths)
-    except Stopped as stopped:
-        return stopped.status
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    with guard_output():
+        return run_program("make notebooks", lambda: _store_all(names))
 
 
-def _store_all(paths):
+def _store_all(names):
     status = 0
-    for path in paths:
+    for path in find_notebooks(names):
         try:
             store(path)
         except Exception as error:

@@ -19,19 +19,19 @@ if ($found -ne $version) {
     Stop-With "Python $version is needed and was not found (`"py -$version`" does not start it): install Python $version with its launcher, then run this again."
 }
 # It says itself what stopped it; .venv is then as it was before.
-py "-$version" -m mnist_course.install requirements.lock --wheels wheels
+py "-$version" -P mnist_course/install.py requirements.lock --wheels wheels
 if ($LASTEXITCODE -ne 0) {
     Stop-With "Nothing was installed, for the reason above: START-HERE.html says what to do."
 }
 
 if (Test-Path mnist.npz) {
-    .venv\Scripts\python -m mnist_course kit --install-dataset mnist.npz
+    .venv\Scripts\python -P -m mnist_course kit --install-dataset mnist.npz
     if ($LASTEXITCODE -ne 0) {
         Stop-With "The digits could not be put into place, for the reason above: START-HERE.html says what to do."
     }
 }
 Write-Output "Everything is installed. Now this computer is examined:"
-.venv\Scripts\python -m mnist_course doctor
+.venv\Scripts\python -P -m mnist_course doctor
 if ($LASTEXITCODE -ne 0) {
     Stop-With "Something must be mended: see the lines that start with MEND, and START-HERE.html."
 }

@@ -9,4 +9,4 @@ if (-not (Test-Path .venv\made)) {
 
 Remove-Item "Env:PYTHONPATH", "Env:PYTHONHOME", "Env:PYTHONSAFEPATH" -ErrorAction SilentlyContinue
 $env:JUPYTER_PREFER_ENV_PATH = "1"
-.venv\Scripts\python -m mnist_course.lab $args
+.venv\Scripts\python -P -m mnist_course.lab $args

@@ -1,5 +1,8 @@
 """The hand-outs: what is in them and what is not, and that the learner's run to their ends."""
 
+import errno
+import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -20,6 +23,7 @@ from support.handouts import (
 )
 from support.project import NOTEBOOKS, ROOT
 
+from mnist_course.__main__ import main
 from mnist_course.files import atomic_folder
 from mnist_course.handout import command, read_notes, write_instructor, write_learner
 from mnist_course.notebooks import read_notebook
@@ -151,7 +155,7 @@ def test_paths_in_outputs_are_hidden_from_all(source, tmp_path):
 @pytest.mark.parametrize(
     ("guide", "complaint"),
     [
-        (None, "no note on 01_small: write it under `### 01_small` in `## Notebook notes`"),
+        ("", "no note on 01_small: write it under `### 01_small` in `## Notebook notes`"),
         (GUIDE.replace("### 02_other", "### 02_another"), "no note on 02_other"),
         (GUIDE.replace("Skip it when late.", ""), "no note on 02_other"),
         (GUIDE.replace("## Notebook notes", "## Notes"), "no note on 01_small"),
@@ -159,9 +163,7 @@ def test_paths_in_outputs_are_hidden_from_all(source, tmp_path):
     ],
 )
 def test_a_missing_note_is_told(source, tmp_path, guide, complaint):
-    (source / "TEACHING.md").unlink()
-    if guide:
-        (source / "TEACHING.md").write_text(guide, "utf-8")
+    (source / "TEACHING.md").write_text(guide, "utf-8")
     with pytest.raises(ValueError, match=re.escape(complaint)):
         write_instructor(source, tmp_path)
 
@@ -191,11 +193,96 @@ def test_the_command_writes_both_hand_outs_or_neither(source, tmp_path, monkeypa
     }
     assert written_files(tmp_path) == expected
     # Now the instructor's cannot be written, and the learner's would lack a notebook.
-    (source / "TEACHING.md").unlink()
+    (source / "TEACHING.md").write_text("")
     (source / "02_other.ipynb").unlink()
     with pytest.raises(ValueError, match="TEACHING.md has no note on 01_small"):
         command(SimpleNamespace())
     assert written_files(tmp_path) == expected
+
+
+def notebook_with(**changes):
+    """Return a notebook as JSON in which a cell is not as it should be."""
+    notebook = small_notebook()
+    notebook.cells[1] |= changes
+    return json.dumps(notebook).encode()
+
+
+@pytest.mark.parametrize("name", ["02_other.ipynb", "TEACHING.md"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("pipe", " cannot be read (it is a pipe or a device, not a file): replace it"),
+        ("folder", " cannot be read (Is a directory): give that folder another name"),
+        ("link", " cannot be read (No such file or directory): put it back"),
+        (b"\xff\xfe{", "can't decode byte 0xff"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_in_one_line(
+    source, tmp_path, monkeypatch, capsys, name, content, words
+):
+    monkeypatch.chdir(tmp_path)
+    path = source / name
+    path.unlink()
+    if content == "pipe":
+        os.mkfifo(path)
+    elif content == "folder":
+        path.mkdir()
+    elif content == "link":
+        path.symlink_to("nowhere")
+    else:
+        path.write_bytes(content)
+    assert main(["handout"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mnist-course: notebooks/{name}") and words in line
+    assert written_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"cells": 1, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
+        b"[" * 100_000,
+        notebook_with(metadata={"tags": 5}),
+        notebook_with(metadata=[]),
+        notebook_with(source="\ud800"),
+        notebook_with(outputs=7),
+    ],
+    ids=range(10),
+)
+def test_what_is_no_notebook_is_named_in_one_line(source, tmp_path, monkeypatch, capsys, content):
+    monkeypatch.chdir(tmp_path)
+    (source / "02_other.ipynb").write_bytes(content)
+    assert main(["handout"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mnist-course: notebooks/02_other.ipynb: ")
+    assert line.endswith("; put a good copy there, or take it away")
+    assert written_files(tmp_path) == set()
+
+
+def test_byte_order_marks_are_left_out(source, tmp_path):
+    for name in ("01_small.ipynb", "TEACHING.md"):
+        (source / name).write_bytes(b"\xef\xbb\xbf" + (source / name).read_bytes())
+    write_instructor(source, tmp_path)
+    for name in ("01_small.ipynb", "TEACHING.md"):
+        assert not (tmp_path / name).read_text("utf-8").startswith("\ufeff")
+    assert nbformat.read(tmp_path / "01_small.ipynb", 4).cells[1].id == "teacher-note"
+
+
+def test_a_full_disk_is_told_with_the_place(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def fail(*_):
+        # What writing into an open file raises names none.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("nbformat.write", fail)
+    assert main(["handout"]) == 2
+    words = "dist cannot be written (No space left on device): free some disk space"
+    assert capsys.readouterr().err == f"mnist-course: {words}\n"
 
 
 # --- mistakes that are planted -----------------------------------------------------------------

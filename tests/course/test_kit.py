@@ -234,6 +234,27 @@ def test_what_is_read_only_here_can_be_written_in_the_kit(tmp_path, monkeypatch)
         folder.chmod(0o755)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "nothing"])
+def test_what_of_the_course_cannot_be_read_is_named(tmp_path, monkeypatch, kind):
+    root = tmp_path / "course"
+    root.mkdir()
+    for package in kit_module.PACKAGES:
+        (root / package / "kit_files").mkdir(parents=True)
+    words = r"LICENSE cannot be read \(No such file or directory\): put it back"
+    for name in FILES:
+        (root / name).touch()
+    (root / "LICENSE").unlink()
+    if kind == "pipe":
+        os.mkfifo(root / "mnist_course" / "a.py")
+        words = r"a.py cannot be read \(it is a pipe or a device, not a file\)"
+    monkeypatch.setattr(kit_module, "ROOT", root)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=words):
+        command(SimpleNamespace(install_dataset=None))
+    assert file_names(tmp_path / "dist") == set()
+
+
 @pytest.mark.parametrize("kind", ["fifo", "folder", "text", "nothing"])
 def test_what_is_no_mnist_is_refused_in_one_line(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(kit_module.pooch, "os_cache", lambda name: tmp_path / name)
@@ -355,9 +376,9 @@ def test_every_script_that_is_named_exists_and_every_failure_has_its_advice():
 def test_the_scripts_for_posix_and_windows_do_the_same():
     steps = [
         "made-for.txt",
-        "mnist_course.install requirements.lock --wheels wheels",
-        "mnist_course kit --install-dataset mnist.npz",
-        "mnist_course doctor",
+        "-P mnist_course/install.py requirements.lock --wheels wheels",
+        "-P -m mnist_course kit --install-dataset mnist.npz",
+        "-P -m mnist_course doctor",
     ]
     for text in (SCRIPTS["install"], SCRIPTS["install.ps1"]):
         places = [text.index(step) for step in steps]
@@ -366,7 +387,7 @@ def test_the_scripts_for_posix_and_windows_do_the_same():
 
 def test_jupyterlab_starts_as_make_starts_it():
     for text in (SCRIPTS["start"], SCRIPTS["start.ps1"], (ROOT / "Makefile").read_text("utf-8")):
-        assert re.search(r"\.venv[/\\](bin|Scripts)[/\\]python -m mnist_course\.lab ", text)
+        assert re.search(r"\.venv[/\\](bin|Scripts)[/\\]python -P -m mnist_course\.lab ", text)
         assert "JUPYTER_PREFER_ENV_PATH" in text
 
 
@@ -388,7 +409,12 @@ def folder(tmp_path):
     folder = tmp_path / "a kit"
     shutil.copytree(KIT_FILES, folder)
     (folder / "mnist_course").mkdir()
-    for name in ("mnist_course/__init__.py", "mnist_course/install.py", *FILES):
+    for name in (
+        "mnist_course/__init__.py",
+        "mnist_course/install.py",
+        "mnist_course/signals.py",
+        *FILES,
+    ):
         shutil.copy(ROOT / name, folder / name)
     (folder / "notebooks").mkdir()
     (folder / "notebooks" / "01 a.ipynb").write_text("new")

@@ -32,7 +32,8 @@ def about_itself(lab, kernel):
 
 
 def start_kernel(lab):
-    return ask(lab, "api/kernels", b"{}")["id"]
+    # As for a notebook that is opened: the kernel works in its folder.
+    return ask(lab, "api/kernels", b'{"path": "01.ipynb"}')["id"]
 
 
 @pytest.fixture
@@ -52,6 +53,9 @@ def test_kernels_are_this_python_and_are_reached_through_a_private_folder(tmp_pa
     (folder / "notebooks").mkdir(parents=True)
     (folder / "notebooks" / "01.ipynb").write_text("{}")
     (folder / "notebooks" / "01.ipynb").chmod(0o444)
+    # A learner's own, which would kill every kernel.
+    (folder / "work").mkdir()
+    (folder / "work" / "types.py").write_text("raise SystemExit")
     with learners_lab(folder, JUPYTER_PATH=other_kernel) as lab:
         kernels = [start_kernel(lab), start_kernel(lab)]
         program, runtime, connection = about_itself(lab, kernels[0])
@@ -86,6 +90,8 @@ sys.exit(lab.main())
 @pytest.mark.slow
 def test_where_sockets_are_not_to_be_had_ports_are_encrypted(tmp_path, monkeypatch):
     monkeypatch.setattr("support.lab.COMMAND", [sys.executable, "-c", ENCRYPTED])
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01.ipynb").write_text("{}")
     with learners_lab(tmp_path, HOME="/nonexistent") as lab:
         _, runtime, connection = about_itself(lab, start_kernel(lab))
         assert connection["transport"] == "tcp" and connection["curve_publickey"]
@@ -122,8 +128,18 @@ def test_settings_are_kept_elsewhere_where_the_home_does_not_take_them(
     assert set(os.environ) == {"HOME", "JUPYTER_CONFIG_DIR"}
 
 
+def test_where_no_notebooks_are_it_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("make lab: there is no notebook in notebooks: start this in")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_where_nothing_can_be_written_it_says_so_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    Path("notebooks").mkdir()
+    Path("notebooks/01.ipynb").touch()
     Path("work").write_text("a file, not a folder")
     assert main([]) == 2
     (line,) = capsys.readouterr().err.splitlines()

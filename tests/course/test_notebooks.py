@@ -232,9 +232,24 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
     with path.open("wb") as file:
         # It takes no room on the disk.
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(ValueError, match="more than 100,000,000 bytes"):
+    with pytest.raises(
+        OSError, match="01_large.ipynb cannot be read .it has more than 100,000,000"
+    ):
         read_notebook(path)
     assert read_outcome(path)["seconds"] is None
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    path = tmp_path / "01_marked.ipynb"
+    path.write_bytes(b"\xef\xbb\xbf" + nbformat.writes(new_notebook()).encode())
+    assert read_notebook(path).cells == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
+def test_a_pipe_is_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "01_pipe.ipynb")
+    with pytest.raises(OSError, match="01_pipe.ipynb cannot be read .it is a pipe or a device"):
+        read_notebook(tmp_path / "01_pipe.ipynb")
 
 
 def test_a_kernels_own_temporary_folder_is_hidden_whatever_its_name():

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
+from support.project import ROOT
 
 from mnist_course.__main__ import main
-from mnist_course.signals import Stopped, stop_on_signals
+from mnist_course.signals import Stopped, run_program, stop_on_signals
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
@@ -44,3 +47,47 @@ def test_a_signal_is_told_even_when_a_library_takes_it_for_its_own_error(monkeyp
     assert main(["doctor"]) == 128 + signal.SIGTERM
     error = capsys.readouterr().err
     assert error.strip() == "mnist-course: stopped by SIGTERM; what was finished is kept"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (OSError("a cannot be read"), 2, "make: a cannot be read"),
+        (ValueError("no notebook"), 2, "make: no notebook"),
+        (ModuleNotFoundError("x", name="keras"), 2, "make: keras is missing: install the course"),
+        (KeyboardInterrupt(), 130, "make: interrupted"),
+        (signal.SIGTERM, 143, "make: stopped by SIGTERM"),
+        (signal.SIGHUP, 129, "make: stopped by SIGHUP"),
+    ],
+)
+def test_what_stops_a_program_is_told_in_one_line(capsys, error, status, words):
+    def program():
+        if isinstance(error, int):
+            os.kill(os.getpid(), error)
+        raise error
+
+    assert run_program("make", program) == status
+    assert capsys.readouterr().err.strip().startswith(words)
+
+
+WAIT = """
+import os, signal, sys
+sys.path[:0] = [sys.argv[1]]
+from mnist_course.signals import leave_on_interrupt, run_program
+leave_on_interrupt()
+if sys.argv[2] == "within":
+    run_program("make", lambda: os.kill(os.getpid(), signal.SIGINT))
+    print("told", flush=True)
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    ("moment", "told"), [("before", ("", "")), ("within", ("told\n", "\nmake: interrupted\n"))]
+)
+def test_ctrl_c_at_the_start_or_the_end_is_no_traceback(moment, told):
+    program = [sys.executable, "-c", WAIT, ROOT, moment]
+    run = subprocess.run(program, capture_output=True, text=True)
+    assert run.returncode == 130
+    assert (run.stdout, run.stderr) == told

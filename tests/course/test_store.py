@@ -116,3 +116,12 @@ def test_storing_refuses(tmp_path, capsys, cells, message):
 def test_a_notebook_that_is_not_there_is_told(capsys):
     assert store.main(["03_none"]) == 2
     assert "there is no notebook 03_none" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[]", b"null"])
+def test_a_file_that_is_no_notebook_is_told_in_one_line(tmp_path, capsys, content):
+    (tmp_path / "01_bad.ipynb").write_bytes(content)
+    assert store.main([str(tmp_path / "01_bad.ipynb")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("01_bad is not stored: it cannot be read: ")

@@ -139,6 +139,8 @@ def test_a_failure_keeps_a_picture(browser, tmp_path):
 
 
 def test_a_failure_leaves_no_process(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01.ipynb").write_text("{}")
     with pytest.raises(ZeroDivisionError), learners_lab(tmp_path) as lab:
         ask(lab, "api/kernels", b"{}")
         family = [lab.process, *lab.process.children(recursive=True)]

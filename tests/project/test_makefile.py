@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +13,10 @@ from support.project import ROOT
 from support.tools import lacking
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def all_but_python(folder, names):
+    return [name for name in names if not name.endswith(".py")]
 
 
 @pytest.fixture
@@ -23,9 +28,8 @@ def folder(tmp_path):
     (folder / "notebooks").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy2(ROOT / name, folder)
-    (folder / "mnist_course").mkdir()
-    for name in ("__init__", "install", "work"):
-        shutil.copy2(ROOT / f"mnist_course/{name}.py", folder / "mnist_course")
+    for package in ("mnist_course", "mnist_helpers"):
+        shutil.copytree(ROOT / package, folder / package, ignore=all_but_python)
     write_pretender(folder / "python", version="3.12")
     return folder
 
@@ -53,6 +57,37 @@ def test_make_help_lists_every_target(folder):
     assert {line.split()[1] for line in shown.stdout.splitlines()} == targets
     assert shown.stdout == make(folder, "help").stdout
     assert all(len(line.split()) > 4 for line in shown.stdout.splitlines())
+
+
+PYTHON = r'(?:python"?|"-\$version"|\$\(ANY_PYTHON\))'
+START = re.compile(PYTHON + "((?: -[A-Z])*) (?:-m mnist_course|mnist_course/)")
+
+
+def unsafe_starts(text):
+    """Return the commands that would import from the folder in which they are started."""
+    starts = list(START.finditer(text))
+    assert starts
+    return [start[0] for start in starts if not {"-P", "-I"} & set(start[1].split())]
+
+
+def test_no_file_of_the_folder_hides_a_module_of_python():
+    files = [ROOT / "Makefile", *(ROOT / "mnist_course/kit_files").glob("*install*")]
+    files += (ROOT / "mnist_course/kit_files").glob("*start*")
+    for path in files:
+        text = path.read_text("utf-8")
+        assert unsafe_starts(text) == [], path.name
+        assert unsafe_starts(text.replace(" -P", "").replace(" -I", "")) != [], path.name
+
+
+@pytest.mark.parametrize("program", ["mnist_course/install.py", "mnist_course/work.py"])
+def test_what_make_starts_finds_its_modules_and_no_others(folder, program):
+    for module in ("types", "enum", "random", "signal", "tempfile", "mnist_course"):
+        (folder / f"{module}.py").write_text("raise SystemExit('hidden')")
+    # As where nothing is installed.
+    run = subprocess.run(
+        [sys.executable, "-S", "-P", program, "--help"], cwd=folder, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "") and "usage: " in run.stdout
 
 
 @pytest.mark.parametrize(

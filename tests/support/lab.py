@@ -22,7 +22,7 @@ from support.project import ROOT
 # In milliseconds, for a machine that is busy.
 TIMEOUT = 100_000
 FOREIGN = ("JUPYTER", "IPYTHON", "XDG_", "PYTHON", "MNIST_HELPERS", "KERAS", "MPL")
-COMMAND = [sys.executable, "-m", "mnist_course.lab"]
+COMMAND = [sys.executable, "-P", "-m", "mnist_course.lab"]
 FOR_THE_TEST = [
     "--ServerApp.port=0",
     "--no-browser",

@@ -22,14 +22,14 @@ case "$*" in
   *ensurepip*) exit ${NO_VENV:-0} ;;
   "-c ") exit ;;
   *"pip config list") exit ;;
-  *mnist_course.install*|*mnist_course.work*) exec REAL -c 'ACT' "$0" "$@" ;;
+  *mnist_course/install.py*|*mnist_course/work.py*) exec REAL -c 'ACT' "$0" "$@" ;;
 esac
 echo "$*" >> calls
 case "$*" in
-  "-m venv "*)
-    mkdir -p "$3/bin" && cp "$0" "$3/bin/python"
+  "-P -m venv "*)
+    mkdir -p "$4/bin" && cp "$0" "$4/bin/python"
     exit ${VENV_FAILS:-0} ;;
-  "-m pip install "*)
+  "-P -m pip install "*)
     case "${PIP:-well}" in
       offline) echo "ERROR: no network"; exit 1 ;;
       hashes) echo "THESE PACKAGES DO NOT MATCH THE HASHES FROM"; exit 1 ;;
@@ -49,8 +49,9 @@ esac
 
 # What installs and copies is the true program; it takes the pretending Python for its own.
 ACT = (
-    "import runpy, sys; sys.executable = sys.argv[1]; del sys.argv[:3]; "
-    'runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)'
+    "import runpy, sys; sys.executable = sys.argv[1]; "
+    'sys.argv = [word for word in sys.argv[2:] if word not in ("-I", "-P", "-S")]; '
+    'runpy.run_path(sys.argv[0], run_name="__main__")'
 )
 
 
@@ -68,6 +69,6 @@ def read_calls(folder):
         return []
     lines = notes.read_text("utf-8").splitlines()
     notes.unlink()
-    lines = [re.sub(r"^-m |pip install .*(-r|-e) ", "", line) for line in lines]
+    lines = [re.sub(r"^-P -m |pip install .*(-r|-e) ", "", line) for line in lines]
     # Each environment has a folder of its own.
     return [re.sub(r"^venv (\.venv.*)\..{8}$", r"venv \1", line) for line in lines]
