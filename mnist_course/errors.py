@@ -43,11 +43,11 @@ def describe_failure(failure, *, timeout=None, out_of_memory=False):
     if timeout is not None and is_late:
         return f"time-out: the run was not done after {timeout:g} seconds"
     if kind == "KernelNotStarted":
-        return shorten(str(failure))
-    if isinstance(failure, OSError) and failure.strerror:
+        return shorten(_text_of(failure))
+    if isinstance(failure, OSError) and _reason_of(failure):
         # The number in front of the text says nothing to most people.
         place = f" ({failure.filename})" if failure.filename else ""
-        return shorten(f"the run could not go on: {failure.strerror}{place}")
+        return shorten(f"the run could not go on: {_reason_of(failure)}{place}")
     return _name_and_text(kind, _text_of(failure))
 
 
@@ -74,16 +74,28 @@ def describe_cell_error(message, outputs):
     unprintable = _find_unprintable(outputs)
     if unprintable:
         return shorten(unprintable)
-    text = message["evalue"]
+    text = _text_in(message, "evalue")
     if _GROUP.search(text):
         # Of a group, the text says only how many errors there are.
         text = f"{text}: {'; '.join(_find_sub_errors(outputs))}"
-    return _name_and_text(message["ename"], text)
+    return _name_and_text(_text_in(message, "ename"), text)
+
+
+def _text_in(message, key):
+    """Return a text of a message or an output; code in a cell can send anything in its place."""
+    text = message.get(key)
+    if isinstance(text, str):
+        return text
+    return ""
 
 
 def _name_and_text(name, text):
+    # A name is what code has called its class: it may be long, of several lines, or nothing.
+    name = _last_line(name) or "an error without a name"
     line = _last_line(text)
-    return shorten(f"{name}: {line}" if line else name)
+    told = shorten(f"{name}: {line}" if line else name)
+    # Python's texts can hold half characters, and no file can.
+    return told.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def shorten(text):
@@ -118,6 +130,14 @@ def _text_of(error):
         return ""
 
 
+def _reason_of(error):
+    try:
+        return _last_line(error.strerror or "")
+    except Exception:
+        # Its own code fails.
+        return ""
+
+
 def _last_line(text):
     lines = text.strip().splitlines()
     return lines[-1].strip() if lines else ""
@@ -130,7 +150,7 @@ def _find_sub_errors(outputs):
     for output in outputs:
         if output.get("name") != "stderr":
             continue
-        for line in _COLOR.sub("", output.text).splitlines():
+        for line in _COLOR.sub("", _text_in(output, "text")).splitlines():
             # Lines of a traceback are further to the right than the error itself.
             match = re.match(r"^[ |]*\| (\S.*)$", line)
             if _SUB_ERROR.match(line):
@@ -144,7 +164,10 @@ def _find_sub_errors(outputs):
 def _find_unprintable(outputs):
     """Return the name of an error whose own text cannot be had, or None."""
     for output in outputs:
-        traceback = "\n".join(output.get("traceback", []))
+        lines = output.get("traceback")
+        if not isinstance(lines, list):
+            continue
+        traceback = "\n".join(str(line) for line in lines)
         if _ASKS_FOR_TEXT in traceback:
             match = re.search(r"^(\w+) +Traceback", _COLOR.sub("", traceback), re.MULTILINE)
             return match[1] if match else None
