@@ -99,8 +99,8 @@ def plan_sweep(notebook, grid):
         If the notebook or the grid is refused.
     """
     path = find_notebooks([notebook])[0]
+    source = read_notebook(path)
     try:
-        source = read_notebook(path)
         defaults = read_parameters(source)
         _check_columns(defaults or {})
         grids = check_grid(grid, defaults)
