@@ -7,11 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
-import nbformat
 
-from mnist_course.markup import MAX_WRITTEN_CHARACTERS, shorten_text, takes_too_long
+from mnist_course.markup import MAX_TAGS, shorten_text
 from mnist_course.notebooks import cell_name, hide_paths, outcome_texts, read_outcome
-from mnist_course.rendering import OUTPUT_TYPES, TEMPLATES, render_page
+from mnist_course.rendering import MAX_STYLED_CHARACTERS, OUTPUT_TYPES, TEMPLATES, render_page
 from mnist_helpers.saving import atomic_write
 
 # What is wider does not fit on a phone, and scrolls there: pixels.
@@ -51,7 +50,7 @@ def export_page(notebook, outcome, page):
 
     Examples
     --------
-    >>> import tempfile
+    >>> import nbformat, tempfile
     >>> notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Digits")])
     >>> outcome = {"notebook": "01", "record": None, "seconds": 1.5, "cell": None, "error": None}
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -84,13 +83,14 @@ def prepare_page(notebook, outcome):
         Of lists, dicts, texts and numbers, as `rendering.make_page` takes it.
     """
     cells = []
-    n_parts = 0
+    n_left = MAX_PARTS
     for number, cell in enumerate(notebook.cells, 1):
-        n_parts += 1 + len(cell.get("outputs", []))
-        if n_parts > MAX_PARTS:
-            cells.append(_new_cell("markdown", REST_IS_LEFT_OUT, number))
+        n_outputs = len(cell.get("outputs", []))
+        cells.append(_shown_cell(cell, number, max_outputs=n_left))
+        n_left -= 1 + n_outputs
+        if n_left < 0:
+            cells.append(_new_cell("markdown", REST_IS_LEFT_OUT, number + 1))
             break
-        cells.append(_shown_cell(cell, number))
     _make_ids_differ(cells)
     title = _find_title(notebook) or outcome["notebook"]
     return {"title": title, "cells": cells, "outcome": hide_paths(outcome)}
@@ -132,13 +132,13 @@ def _find_title(notebook):
     return None
 
 
-def _shown_cell(cell, number):
+def _shown_cell(cell, number, max_outputs):
     """Return of a cell what a page shows, without this computer's folders."""
     shown = _new_cell(cell.cell_type, cell.source, number)
     shown["id"] = cell.get("id")
     metadata = shown["metadata"]
     metadata["name"] = cell_name(cell, number)
-    metadata["tags"] = cell.metadata.get("tags", [])
+    metadata["tags"] = list(cell.metadata.get("tags", []))
     timing = cell.metadata.get("papermill", {})
     # papermill gives a duration even to cells that were not run.
     if isinstance(timing, dict) and timing.get("start_time"):
@@ -148,7 +148,8 @@ def _shown_cell(cell, number):
     if "injected-parameters" in metadata["tags"]:
         shown["source"] = hide_paths(cell.source)
     if cell.cell_type == "code":
-        outputs = [_shown_output(output) for output in cell.get("outputs", [])]
+        outputs = cell.get("outputs", [])[:max_outputs]
+        outputs = [_shown_output(output) for output in outputs]
         shown["outputs"] = hide_paths(outputs)
         shown["execution_count"] = None
         metadata["wide"] = any(_png_width(output) > MAX_FIGURE_WIDTH for output in outputs)
@@ -225,10 +226,11 @@ def _shown_data(data):
         if isinstance(value, str | list):
             shown[output_type] = _as_text(value)
     # Where markup is too much for a page, the plain text beside it is easier to read.
-    for output_type in ("text/html", "text/markdown"):
-        text = shown.get(output_type, "")
-        if "text/plain" in shown and len(text) > MAX_WRITTEN_CHARACTERS and takes_too_long(text):
-            del shown[output_type]
+    if "text/plain" in shown:
+        if shown.get("text/html", "").count("<") > MAX_TAGS:
+            del shown["text/html"]
+        if len(shown.get("text/markdown", "")) > MAX_STYLED_CHARACTERS:
+            del shown["text/markdown"]
     return shown
 
 

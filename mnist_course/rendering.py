@@ -291,11 +291,12 @@ def _installed_share():
 # --- filters of the template --------------------------------------------------------------------
 
 
-def _clean(text):
-    """Clean HTML, unless it is our own, which is marked as such."""
-    from markupsafe import Markup
+class _OwnMarkup(str):
+    """HTML of our own, or cleaned already."""
 
-    if isinstance(text, Markup):
+
+def _clean(text):
+    if isinstance(text, _OwnMarkup):
         return text
     return clean_markup(text)
 
@@ -306,28 +307,23 @@ def _leave(text):
 
 def _as_written(text):
     """Return HTML that shows a text as it is, with a sentence that says so."""
-    from markupsafe import Markup
-
     text = html.escape(shorten_text(text))
-    return Markup(
-        f'<p class="cell-name">{SHOWN_AS_WRITTEN}</p>\n<div class="highlight"><pre>{text}</pre></div>'
-    )
+    sentence = f'<p class="cell-name">{SHOWN_AS_WRITTEN}</p>'
+    return _OwnMarkup(f'{sentence}\n<div class="highlight"><pre>{text}</pre></div>')
 
 
 def _color_code(source, metadata=None):
     """Return code as HTML, with colors if it is not too long."""
-    from markupsafe import Markup
     from nbconvert.filters import Highlight2HTML
 
     if len(source) > MAX_STYLED_CHARACTERS:
         return _as_written(source)
     # Not to be cleaned: it holds nothing but what Pygments has escaped, and a tag for each word.
-    return Markup(Highlight2HTML()(source, metadata=metadata))
+    return _OwnMarkup(Highlight2HTML()(source, metadata=metadata))
 
 
 def _make_markdown_filter():
     import jinja2
-    from markupsafe import Markup
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     class PageRenderer(IPythonRenderer):
@@ -351,7 +347,7 @@ def _make_markdown_filter():
         markup = MarkdownWithMath(renderer=renderer).render(source)
         if takes_too_long(markup):
             return _as_written(source)
-        return Markup(clean_markup(markup))
+        return _OwnMarkup(clean_markup(markup))
 
     return convert
 
