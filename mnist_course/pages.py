@@ -25,6 +25,9 @@ PNG_HEAD_CHARACTERS = 32
 MAX_PARTS = 10_000
 REST_IS_LEFT_OUT = f"[The notebook goes on: a page shows {MAX_PARTS:,} cells and outputs.]"
 
+# The course's cells have up to four.
+MAX_TAGS_OF_CELL = 50
+
 PICTURE_TYPES = ["image/png", "image/jpeg"]
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 # As the format of notebooks has them.
@@ -138,7 +141,7 @@ def _shown_cell(cell, number, max_outputs):
     shown["id"] = cell.get("id")
     metadata = shown["metadata"]
     metadata["name"] = cell_name(cell, number)
-    metadata["tags"] = list(cell.metadata.get("tags", []))
+    metadata["tags"] = _shown_tags(cell.metadata.get("tags"))
     timing = cell.metadata.get("papermill", {})
     # papermill gives a duration even to cells that were not run.
     if isinstance(timing, dict) and timing.get("start_time"):
@@ -156,6 +159,14 @@ def _shown_cell(cell, number, max_outputs):
     else:
         shown["attachments"] = _shown_attachments(cell.get("attachments"))
     return shown
+
+
+def _shown_tags(tags):
+    """Return each tag once; nbconvert refuses what is no tag by the format of notebooks."""
+    if not isinstance(tags, list):
+        return []
+    texts = [tag for tag in tags[:MAX_TAGS_OF_CELL] if isinstance(tag, str)]
+    return [tag for tag in dict.fromkeys(texts) if tag and "," not in tag]
 
 
 def _shown_attachments(attachments):

@@ -202,6 +202,7 @@ def test_metadata_of_a_notebook_reach_no_template(tmp_path):
     odd = {"transient": 5, "raw_mimetype": 5, "magics_language": {}, "name": "<b>", "seconds": "x"}
     odd["papermill"] = {"start_time": "now", "duration": "<script>"}
     cells = [new_markdown_cell("words"), new_raw_cell("raw"), code("1")]
+    odd["tags"] = ["a,b", "", "fit", "fit"]
     for cell in cells:
         cell.metadata = NotebookNode(odd)
         cell.id = 'a" onload="x'
