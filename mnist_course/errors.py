@@ -47,11 +47,12 @@ def describe_failure(failure, *, timeout=None, out_of_memory=False):
     if timeout is not None and is_late:
         return f"time-out: the run was not done after {timeout:g} seconds"
     if kind == "KernelNotStarted":
-        return shorten(str(failure), MAX_CHARACTERS)
-    if isinstance(failure, OSError) and failure.strerror:
+        return shorten(_text_of(failure), MAX_CHARACTERS)
+    if isinstance(failure, OSError) and _system_text(failure):
         # The number in front of the text says nothing to most people.
         place = f" ({failure.filename})" if failure.filename else ""
-        return shorten(f"the run could not go on: {failure.strerror}{place}", MAX_CHARACTERS)
+        told = f"the run could not go on: {_system_text(failure)}{place}"
+        return shorten(told, MAX_CHARACTERS)
     return _name_and_text(kind, _text_of(failure))
 
 
@@ -78,18 +79,30 @@ def describe_cell_error(message, outputs):
     unprintable = _find_unprintable(outputs)
     if unprintable:
         return shorten(unprintable, MAX_CHARACTERS)
-    text = message["evalue"]
+    text = _text_in(message, "evalue")
     if _GROUP.search(text):
         # Of a group, the text says only how many errors there are.
         text = f"{text}: {'; '.join(_find_sub_errors(outputs))}"
-    return _name_and_text(message["ename"], text)
+    return _name_and_text(_text_in(message, "ename"), text)
+
+
+def _text_in(message, key):
+    """Return a text of a message or an output; code in a cell can send anything in its place."""
+    text = message.get(key)
+    if isinstance(text, str):
+        return text
+    return ""
 
 
 def _name_and_text(name, text):
+    # A name is what code has called its class: it may be long, of several lines, or nothing.
+    name = _last_line(name) or "an error without a name"
     line = _last_line(text)
     if line:
         name = f"{name}: {line}"
-    return shorten(name, MAX_CHARACTERS)
+    told = shorten(name, MAX_CHARACTERS)
+    # Python's texts can hold half characters, and no file can.
+    return told.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def reason_of(error):
@@ -109,8 +122,8 @@ def reason_of(error):
     >>> reason_of(FileNotFoundError(2, "No such file or directory", "grid.yaml"))
     'No such file or directory'
     """
-    text = getattr(error, "strerror", None) or _text_of(error) or type(error).__name__
-    return one_line(" ".join(str(text).split()), MAX_REASON)
+    text = _system_text(error) or _text_of(error) or type(error).__name__
+    return one_line(" ".join(text.split()), MAX_REASON)
 
 
 def _text_of(error):
@@ -118,6 +131,15 @@ def _text_of(error):
         return str(error)
     except Exception:
         # Its own code fails; its name has to do.
+        return ""
+
+
+def _system_text(error):
+    """Return what the system says of an OSError, without its number; of others, nothing."""
+    try:
+        return _last_line(error.strerror or "")
+    except Exception:
+        # It is of another kind, or its own code fails.
         return ""
 
 
@@ -133,7 +155,7 @@ def _find_sub_errors(outputs):
     for output in outputs:
         if output.get("name") != "stderr":
             continue
-        for line in _COLOR.sub("", output.text).splitlines():
+        for line in _COLOR.sub("", _text_in(output, "text")).splitlines():
             # Lines of a traceback are further to the right than the error itself.
             match = re.match(r"^[ |]*\| (\S.*)$", line)
             if _SUB_ERROR.match(line):
@@ -147,7 +169,10 @@ def _find_sub_errors(outputs):
 def _find_unprintable(outputs):
     """Return the name of an error whose own text cannot be had, or None."""
     for output in outputs:
-        traceback = "\n".join(output.get("traceback", []))
+        lines = output.get("traceback")
+        if not isinstance(lines, list):
+            continue
+        traceback = "\n".join(str(line) for line in lines)
         if _ASKS_FOR_TEXT in traceback:
             match = re.search(r"^(\w+) +Traceback", _COLOR.sub("", traceback), re.MULTILINE)
             return match[1] if match else None

@@ -5,7 +5,6 @@ Learners get no solutions and no outputs; the instructor gets everything, and no
 
 import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -56,11 +55,10 @@ def write_learner(source, target):
         If a notebook cannot be read or written; the error names it.
     """
     for path in _find_numbered(source):
-        with _naming(path):
-            notebook = _read_unfolded(path)
-            notebook.cells = [cell for cell in notebook.cells if not _is_solution(cell)]
-            strip_outputs(notebook)
-            nbformat.write(notebook, target / path.name)
+        notebook = _read_unfolded(path)
+        notebook.cells = [cell for cell in notebook.cells if not _is_solution(cell)]
+        strip_outputs(notebook)
+        nbformat.write(notebook, target / path.name)
 
 
 def write_instructor(source, target):
@@ -89,11 +87,10 @@ def write_instructor(source, target):
         if not note:
             place = f"`### {path.stem}` in `## {NOTES_SECTION}`"
             raise ValueError(f"{GUIDE_NAME} has no note on {path.stem}: write it under {place}")
-        with _naming(path):
-            notebook = _read_unfolded(path)
-            cell = nbformat.v4.new_markdown_cell(f"{NOTE_TITLE}\n\n{note}", id=NOTE_ID)
-            notebook.cells.insert(1, cell)
-            nbformat.write(notebook, target / path.name)
+        notebook = _read_unfolded(path)
+        cell = nbformat.v4.new_markdown_cell(f"{NOTE_TITLE}\n\n{note}", id=NOTE_ID)
+        notebook.cells.insert(1, cell)
+        nbformat.write(notebook, target / path.name)
     (target / guide.name).write_bytes(text.encode())
 
 
@@ -169,15 +166,6 @@ def _decode(content, path):
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text in UTF-8 ({error}): save it as UTF-8") from None
-
-
-@contextmanager
-def _naming(path):
-    """Let a ValueError in the block name the notebook, and say what to do."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; put a good copy there, or take it away") from None
 
 
 def _read_unfolded(path):

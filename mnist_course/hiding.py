@@ -38,7 +38,11 @@ def find_hiding_files(folders):
             if _is_project(folder) and module.name in OWN_MODULES:
                 continue
             if _exists_elsewhere(module.name, folder):
-                file = module.module_finder.find_spec(module.name).origin
+                spec = module.module_finder.find_spec(module.name)
+                # A folder, a pipe or a link to nothing of that name is listed, but not imported.
+                if spec is None or spec.origin is None:
+                    continue
+                file = spec.origin
                 if module.ispkg:
                     file = os.path.dirname(file)
                 sentences.append(

@@ -102,7 +102,7 @@ def clean_markup(text):
     >>> clean_markup('<meta http-equiv="refresh" content="0"><b onclick="x()">9 of 10')
     '<b>9 of 10</b>'
     """
-    if _takes_too_long(text):
+    if takes_too_long(text):
         # Nobody writes that by hand: shown as it was written.
         return f"<pre>{html.escape(shorten_text(text))}</pre>"
     # Made anew each time, since it keeps what it is reading.
@@ -130,12 +130,26 @@ def shorten_text(text):
     return text[:MAX_WRITTEN_CHARACTERS] + REST_IS_IN_NOTEBOOK
 
 
-def _takes_too_long(text):
-    """Say whether cleaning would take more than seconds."""
-    is_crowded = CROWDED_TAG.search(text) is not None
+def takes_too_long(text):
+    """Say whether cleaning HTML would take more than seconds.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> takes_too_long("<b>9 of 10</b>"), takes_too_long("<i>" * 1000)
+    (False, True)
+    """
     # Character references take their time as well.
-    is_full = text.count("<") > MAX_TAGS or text.count("&") > MAX_TAGS
-    return is_crowded or is_full or _depth(text) > MAX_DEPTH
+    if text.count("<") > MAX_TAGS or text.count("&") > MAX_TAGS:
+        return True
+    return CROWDED_TAG.search(text) is not None or _depth(text) > MAX_DEPTH
 
 
 def _depth(text):

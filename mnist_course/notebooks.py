@@ -1,12 +1,16 @@
 """Notebooks as files: find and read them, name their cells, and read the outcome of a run."""
 
 import contextlib
+import json
+import os
 import re
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import nbformat
+import nbformat.reader
 
 from mnist_course.files import read_file
 from mnist_course.terminal import one_line
@@ -16,6 +20,20 @@ from mnist_helpers.record import format_metrics, read_record
 NUMBERED = "[0-9]*.ipynb"
 NOTEBOOKS = Path("notebooks")
 PROJECT_NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+# The version of the format of notebooks that Jupyter has written since 2015.
+FORMAT = 4
+CELL_TYPES = ("code", "markdown", "raw")
+
+# Lists and objects of JSON within each other. Notebooks have some ten; copying takes a few calls
+# of a function for each, and Python allows a thousand.
+MAX_DEPTH = 100
+# JSON can hold half of a pair that is one character; a file cannot, and so no copy is written.
+SURROGATE = re.compile("[\ud800-\udfff]")
+LONE_HALF = "a lone surrogate"
+
+GET_IT_AGAIN = "get it again from where it came"
+MEND_IT = "mend it in Jupyter, or get it again"
 
 # These tags are for tools; each other tag is the name of its cell.
 TOOL_TAGS = [
@@ -64,7 +82,7 @@ def find_notebooks(names):
     paths = numbered
     if names:
         paths = [_find_notebook(str(name)) for name in names]
-    missing = [str(path) for path in paths if not path.is_file()]
+    missing = [str(path) for path in paths if not _is_there(path)]
     wanted = " or ".join(missing)
     if not paths:
         wanted = "to run"
@@ -74,12 +92,149 @@ def find_notebooks(names):
     return paths
 
 
+def _is_there(path):
+    """Say whether there is something of this name; what it is, reading it will tell."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # A name with a null character is none.
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _find_notebook(name):
     for folder in (Path(), NOTEBOOKS, PROJECT_NOTEBOOKS):
         for path in folder.glob(NUMBERED):
             if path.stem == name:
                 return path
     return Path(name)
+
+
+def load_notebook(path):
+    """Read a notebook, whoever wrote it; what is wrong with the file is told in one line.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        Of format 4; each cell has an id of its own.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be read.
+    ValueError
+        If it is no notebook that Jupyter can read.
+
+        Both name the file and what to do.
+
+    Examples
+    --------
+    >>> load_notebook(find_notebooks(["01_dense_network"])[0]).nbformat
+    4
+    """
+    try:
+        text = _read_text(path)
+        _check_content(text)
+        # nbformat warns of cells without ids, or with the same, and mends them.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            notebook = nbformat.reader.reads(text)
+            # nbformat.reads would write what is not valid to a log, in many lines, and go on.
+            nbformat.validate(notebook, relax_add_props=True)
+        return notebook
+    except OSError:
+        raise
+    except _NoNotebookError as error:
+        reason = str(error)
+    except nbformat.ValidationError as error:
+        reason = f"it is no valid notebook ({_first_line(error)}): {GET_IT_AGAIN}"
+    except (RecursionError, MemoryError):
+        reason = f"it holds more than there is room for: {GET_IT_AGAIN}"
+    except Exception:
+        # What is JSON, but no notebook, makes nbformat raise errors of many kinds.
+        reason = f"it is no notebook: {GET_IT_AGAIN}"
+    raise ValueError(f"{path} cannot be read: {reason}")
+
+
+class _NoNotebookError(Exception):
+    """What is wrong with a file, and what to do."""
+
+
+def _read_text(path):
+    """Return the text of a notebook's file."""
+    # A link to nothing is there, and reading it says so.
+    if not os.path.lexists(path):
+        raise FileNotFoundError(f"there is no notebook {path}")
+    try:
+        # Some editors put a byte-order mark in front, which JSON does not have.
+        return read_file(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _NoNotebookError(
+            f"it is no text in UTF-8 (byte {error.start:,}): {GET_IT_AGAIN}"
+        ) from None
+
+
+def _check_content(text):
+    """Refuse JSON that is no notebook of a format that can be read."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise _NoNotebookError(f"it is no JSON ({_first_line(error)}): {GET_IT_AGAIN}") from None
+    major = content.get("nbformat") if isinstance(content, dict) else None
+    if type(major) is not int or not isinstance(content.get("metadata"), dict):
+        raise _NoNotebookError(f"it is no notebook: {GET_IT_AGAIN}")
+    if major < FORMAT:
+        raise _NoNotebookError(
+            f"it is of an old notebook format ({major}): open it in JupyterLab, and save it"
+        )
+    if major > FORMAT:
+        raise _NoNotebookError(
+            f"it is of notebook format {major}, and {FORMAT} is the newest that is known here: "
+            "save it with an older Jupyter"
+        )
+    _check_values(content)
+    cells = content.get("cells")
+    if not isinstance(cells, list):
+        raise _NoNotebookError(f"it has no list of cells: {GET_IT_AGAIN}")
+    for number, cell in enumerate(cells, 1):
+        _check_cell(cell, f"its cell {number}")
+
+
+def _check_cell(cell, place):
+    cell_type = cell.get("cell_type") if isinstance(cell, dict) else None
+    if cell_type not in CELL_TYPES:
+        raise _NoNotebookError(f"{place} is not of the type {' or '.join(CELL_TYPES)}: {MEND_IT}")
+    source = cell.get("source")
+    pieces = source if isinstance(source, list) else [source]
+    if not all(isinstance(piece, str) for piece in pieces):
+        raise _NoNotebookError(f"{place} has a source that is no text: {MEND_IT}")
+
+
+def _check_values(content):
+    """Refuse what is nested too deep to be copied, and what no file can hold."""
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        below = []
+        for value in level:
+            if isinstance(value, dict):
+                below += [*value.keys(), *value.values()]
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, str) and SURROGATE.search(value):
+                raise _NoNotebookError(f"it holds half a character, {LONE_HALF}: {MEND_IT}")
+        level = below
+    if level:
+        raise _NoNotebookError(f"it holds more than {MAX_DEPTH} lists in each other: {MEND_IT}")
+
+
+def _first_line(error):
+    return one_line(str(error).partition("\n")[0])
 
 
 def read_notebook(path):
@@ -111,44 +266,6 @@ def read_notebook(path):
             notebook.cells[index] = nbformat.v4.new_markdown_cell(
                 f"````python\n{cell.source}\n````", id=cell.id, metadata=cell.metadata
             )
-    return notebook
-
-
-def load_notebook(path):
-    """Read a notebook as it is, with all its cells.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-
-    Returns
-    -------
-    nbformat.NotebookNode
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read, as `files.read_file` says.
-    ValueError
-        If the file is no valid notebook.
-
-    Examples
-    --------
-    >>> load_notebook(find_notebooks(["01_dense_network"])[0]).nbformat
-    4
-    """
-    content = read_file(path)
-    try:
-        # Some editors put a byte-order mark in front, which JSON does not have.
-        notebook = nbformat.reads(content.decode("utf-8-sig"), as_version=4)
-        # nbformat only warns of what nbconvert, which makes the pages, refuses later.
-        nbformat.validate(notebook, relax_add_props=True)
-    except (ValueError, nbformat.ValidationError) as error:
-        reason = one_line(str(error).partition("\n")[0])
-        raise ValueError(f"it cannot be read: {reason}") from None
-    except Exception:
-        # What is JSON, but no notebook, makes nbformat raise errors of many kinds.
-        raise ValueError("it cannot be read: it is no notebook") from None
     return notebook
 
 
@@ -297,18 +414,10 @@ def read_outcome(path):
 
 def _read_if_possible(path):
     """Read a notebook; one that is damaged, or not there, has no cells."""
-    empty = nbformat.v4.new_notebook()
-    # Whoever reads a pipe waits for ever.
-    if not path.is_file():
-        return empty
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return empty
-        notebook = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook, relax_add_props=True)
-    except Exception:
-        return empty
-    return notebook
+        return load_notebook(path)
+    except (OSError, ValueError):
+        return nbformat.v4.new_notebook()
 
 
 def _is_outcome(run):

@@ -215,8 +215,8 @@ def check_temporary_folder():
 
 def _plan(path, parameters, output):
     """Return a notebook, the file for its copy, and the values of its parameters."""
+    notebook = read_notebook(path)
     try:
-        notebook = read_notebook(path)
         defaults = read_parameters(notebook)
         values = check_parameters(parameters, defaults)
     except ValueError as error:

@@ -101,8 +101,8 @@ def plan_sweep(notebook, grid):
     """
     path = find_notebooks([notebook])[0]
     check_name(path)
+    source = read_notebook(path)
     try:
-        source = read_notebook(path)
         defaults = read_parameters(source)
         _check_columns(defaults or {})
         grids = check_grid(grid, defaults)

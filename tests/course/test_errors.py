@@ -1,6 +1,7 @@
 """What is told of an error, in one line."""
 
 import pytest
+from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from mnist_course.errors import describe_cell_error, describe_failure
@@ -46,6 +47,20 @@ def test_a_group_of_errors_tells_each_of_them():
 )
 def test_the_last_line_of_an_error_is_told_and_not_all_of_a_long_one(text, told):
     assert describe_cell_error({"ename": "E", "evalue": text}, []) == told
+
+
+@pytest.mark.parametrize("odd", [None, 5, {}, [], "", ["a"], "\ud800", "a\nb", "x" * 1000])
+def test_whatever_a_kernel_sends_is_told_in_one_line(odd):
+    group = "several (3 sub-exceptions)"
+    for message in ({"ename": odd, "evalue": odd}, {"ename": "E", "evalue": group}, {}):
+        outputs = [
+            NotebookNode(output_type="error", traceback=odd),
+            NotebookNode(output_type="error", traceback=[odd, odd]),
+            NotebookNode(output_type="stream", name="stderr", text=odd),
+        ]
+        told = describe_cell_error(message, outputs)
+        assert 0 < len(told) <= 300 and len(told.splitlines()) == 1
+        assert told.encode("utf-8")
 
 
 def test_an_error_without_a_text_of_its_own_is_told_by_its_name():

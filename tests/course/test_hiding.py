@@ -1,5 +1,6 @@
 """Files that are imported instead of a module of Python or of a package."""
 
+import os
 import sys
 
 import pytest
@@ -40,6 +41,15 @@ def test_what_hides_nothing_is_not_named(tmp_path):
     # A folder without an __init__.py gives way to the package.
     (tmp_path / "keras").mkdir()
     assert find_hiding_files([tmp_path, tmp_path / "gone"]) == []
+
+
+def test_what_is_no_file_hides_nothing(tmp_path):
+    (tmp_path / "keras.py").mkdir()
+    (tmp_path / "numpy" / "__init__.py").mkdir(parents=True)
+    (tmp_path / "random.py").symlink_to("none")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "json.py")
+    assert find_hiding_files([tmp_path]) == []
 
 
 def test_in_the_project_itself_nothing_hides_anything():

@@ -1,5 +1,7 @@
 """Notebooks as files."""
 
+import functools
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,11 +11,12 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from support.notebooks import DATASET, code, write
 
+from mnist_course.files import MAX_BYTES
 from mnist_course.notebooks import (
-    MAX_BYTES,
     cell_name,
     find_notebooks,
     hide_paths,
+    load_notebook,
     outcome_texts,
     read_notebook,
     read_outcome,
@@ -94,12 +97,82 @@ def test_a_complete_program_becomes_prose(tmp_path):
     assert cells[3].cell_type == "code"
 
 
-@pytest.mark.parametrize("text", ["{", "[]"], ids=["no JSON", "no notebook"])
-def test_a_file_that_is_no_notebook_is_told(tmp_path, text):
-    path = tmp_path / "broken.ipynb"
-    path.write_text(text)
-    with pytest.raises(ValueError, match="it cannot be read: ."):
+def notebook_text(**changes):
+    """Return the JSON of a notebook with one cell, in which some keys have another value."""
+    cell = {"cell_type": "code", "source": "1", "outputs": [], "metadata": {}}
+    cell |= {"execution_count": None, "id": "a"}
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    for key, value in changes.items():
+        if key in notebook:
+            notebook[key] = value
+        else:
+            cell[key] = value
+    return json.dumps(notebook)
+
+
+DEEP = functools.reduce(lambda inner, _: [inner], range(150), 5)
+BAD_FILES = {
+    "it is no text in UTF-8 (byte 1)": b"{\xff}",
+    "it is no text in UTF-8 (byte 0)": notebook_text().encode("utf-16"),
+    "it is no JSON (Expecting": b"{",
+    "it is no JSON (Exceeds the limit": b"9" * 5000,
+    "it holds more than there is room for": b"[" * 100_000,
+    "it is no notebook: get it again": b"null",
+    "it is no notebook: get": b"[]",
+    "it is no notebook: ": b"5",
+    "it is no notebook": b"{}",
+    "it is of an old notebook format (3): open it": notebook_text(nbformat=3),
+    "it is of notebook format 5, and 4 is": notebook_text(nbformat=5),
+    "it has no list of cells": notebook_text(cells=None),
+    "its cell 1 is not of the type code": notebook_text(cells=[{"source": "1"}]),
+    "its cell 1 is not of the type code or": notebook_text(cells=[5]),
+    "its cell 1 is not of the type": notebook_text(cell_type="heading"),
+    "its cell 1 has a source that is no": notebook_text(source=5),
+    "its cell 1 has a source": notebook_text(source=["1", None]),
+    "its cell 1 has a source that": notebook_text(source={"a": "b"}),
+    "it holds more than 100 lists in each other": notebook_text(metadata={"a": DEEP}),
+    "it holds half a character": notebook_text(source="'\ud800'"),
+    "it holds half a character, a lone": notebook_text(metadata={"\udfff": 1}),
+    "it is no valid notebook ('x' is not of type 'integer'": notebook_text(execution_count="x"),
+    "it is no valid notebook": notebook_text(metadata={"kernelspec": 5}),
+}
+
+
+@pytest.mark.parametrize("reason", BAD_FILES)
+def test_a_file_that_is_no_notebook_is_told_in_one_line(tmp_path, reason):
+    path = tmp_path / "01_bad.ipynb"
+    content = BAD_FILES[reason]
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError) as caught:
+        load_notebook(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path} cannot be read: {reason}")
+    # The cause, and after it the cure.
+    assert "\n" not in message and ": " in message.partition(reason[:5])[2]
+    assert read_outcome(path)["seconds"] is None
+
+
+def test_what_is_no_file_is_told_at_once(tmp_path, here):
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "01_pipe.ipynb")
+        (path,) = find_notebooks([tmp_path / "01_pipe.ipynb"])
+        with pytest.raises(OSError, match="01_pipe.ipynb cannot be read .it is a pipe"):
+            read_notebook(path)
+    (tmp_path / "01_folder.ipynb").mkdir()
+    (path,) = find_notebooks([tmp_path / "01_folder.ipynb"])
+    with pytest.raises(OSError, match="01_folder.ipynb cannot be read .Is a directory"):
         read_notebook(path)
+    with pytest.raises(FileNotFoundError, match="there is no notebook .*01_none.ipynb"):
+        read_notebook(tmp_path / "01_none.ipynb")
+
+
+@pytest.mark.filterwarnings("error")
+def test_cells_without_ids_or_with_the_same_are_mended_without_a_word(tmp_path):
+    cell = json.loads(notebook_text())["cells"][0]
+    path = tmp_path / "01.ipynb"
+    path.write_text(notebook_text(cells=[cell, cell, cell | {"id": "b"}]))
+    ids = [cell.id for cell in load_notebook(path).cells]
+    assert len(set(ids)) == 3 and ids[2] == "b"
 
 
 # --- cells -------------------------------------------------------------------------------------

@@ -124,4 +124,4 @@ def test_a_file_that_is_no_notebook_is_told_in_one_line(tmp_path, capsys, conten
     (tmp_path / "01_bad.ipynb").write_bytes(content)
     assert store.main([str(tmp_path / "01_bad.ipynb")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("01_bad is not stored: it cannot be read: ")
+    assert line.startswith("01_bad is not stored: ") and "01_bad.ipynb cannot be read: " in line
