@@ -39,9 +39,11 @@ SHOWN_LINES = 9
 
 # What an environment keeps in itself: the folder it was made for, with the version of its Python;
 # a copy of each lock, and of the project's file, once that is installed; a mark while packages are
-# added, since pip takes half a package for a whole one when it was stopped.
+# added, since pip takes half a package for a whole one when it was stopped; and a mark that it may
+# be removed when no link leads to it, for a folder of somebody's own may have such a name.
 MADE = "made"
 ADDING = "adding"
+OURS = "made-by-the-course"
 
 # Pip's settings that say how packages are reached. Every other one, such as `user`, `target` or
 # `constraint`, would change what is installed and where: none reaches in, from wherever it comes.
@@ -167,7 +169,7 @@ class Installer:
     def remove_leftovers(self):
         """Remove the environments that no link leads to: given up, or replaced."""
         for folder in Path().glob(f"{self.link.name}.????????"):
-            if folder.is_dir() and not _is_same(folder, self.link):
+            if _is_ours(folder) and not _is_same(folder, self.link):
                 shutil.rmtree(folder, ignore_errors=True)
 
     # --- what is done ---
@@ -183,6 +185,7 @@ class Installer:
         """Make an environment, and put it in the place of the one before when it is complete."""
         folder = Path(tempfile.mkdtemp(prefix=f"{self.link.name}.", dir="."))
         try:
+            (folder / OURS).touch()
             self.make_bare(folder)
             self.install_lock(folder)
             self.install_project(folder)
@@ -304,6 +307,7 @@ def point(link, folder):
     """
     if link.is_dir() and not link.is_symlink():
         # Made by an earlier version, or by hand. From now on it is one of ours, to be removed.
+        (link / OURS).touch()
         link.rename(_unused_name(link))
     if os.name == "nt":
         # Links need a right that few have; junctions do not. They are removed as folders are.
@@ -320,6 +324,14 @@ def _unused_name(link):
     folder = tempfile.mkdtemp(prefix=f"{link.name}.", dir=".")
     os.rmdir(folder)
     return Path(folder)
+
+
+def _is_ours(folder):
+    """Say whether a folder is an environment that was made here, or the empty beginning of one."""
+    if not folder.is_dir() or folder.is_symlink():
+        return False
+    marks = [folder / OURS, folder / MADE]
+    return any(mark.exists() for mark in marks) or not any(folder.iterdir())
 
 
 def _is_same(folder, link):

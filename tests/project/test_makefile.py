@@ -212,11 +212,15 @@ def test_an_installation_that_was_stopped_is_done_again(folder):
     assert read_calls(folder) == ["venv .venv", "requirements-dev.lock", "."]
 
 
-def test_what_was_left_is_removed(folder):
+def test_what_was_left_is_removed_and_what_is_somebodys_own_is_not(folder):
+    assert make(folder, "run", PIP="killed").returncode != 0
+    (left,) = environments(folder)
+    (folder / ".venv.abcdefgh").mkdir()  # killed before there was anything in it
+    mine = folder / ".venv.20260131"
+    (mine / "bin").mkdir(parents=True)
     make(folder, "run")
-    (folder / ".venv.abcdefgh/lib").mkdir(parents=True)
-    make(folder, "run")
-    assert not (folder / ".venv.abcdefgh").exists()
+    assert not left.exists() and not (folder / ".venv.abcdefgh").exists()
+    assert (mine / "bin").exists() and len(environments(folder)) == 2
 
 
 def test_of_two_at_once_one_installs_and_the_other_waits(folder):
