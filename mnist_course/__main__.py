@@ -26,12 +26,20 @@ def _put_working_folder_last():
 
 if __name__ == "__main__":
     _put_working_folder_last()
+    from mnist_course.signals import leave_on_interrupt
+
+    leave_on_interrupt()
 
 import argparse  # noqa: E402
 import contextlib  # noqa: E402
 import warnings  # noqa: E402
 
-from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals  # noqa: E402
+from mnist_course.signals import (  # noqa: E402
+    INTERRUPTED,
+    Stopped,
+    raise_on_interrupt,
+    stop_on_signals,
+)
 from mnist_course.terminal import (  # noqa: E402
     HOME_ADVICE,
     LONGEST_MESSAGE,
@@ -89,6 +97,7 @@ def _run_command(arguments):
         _print_message(HOME_ADVICE)
         return _REFUSED
     try:
+        raise_on_interrupt()
         with stop_on_signals():
             status = options.command(options)
         if status == 1 and options.name in _WITH_KERNELS:
@@ -124,7 +133,7 @@ def _run_command(arguments):
         name = type(error).__name__
         _print_message(
             f"{name}: {_one_line(error)} (this is a fault of the course: please report it, with "
-            "what the same command prints after python -X dev -m mnist_course)"
+            "what the same command prints after python -P -X dev -m mnist_course)"
         )
         _name_hiding_files()
         return _REFUSED

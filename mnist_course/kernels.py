@@ -115,7 +115,9 @@ class _ThisPython(KernelSpecManager):
     """Knows one kernel: the Python that runs this, whatever is installed under its name."""
 
     def get_kernel_spec(self, kernel_name):
-        spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        # Without -P, a learner's own types.py in the folder would end the kernel as it starts.
+        start = get_kernel_dict(python_arguments=["-P"])
+        spec = KernelSpec(resource_dir=RESOURCES, **start)
         # Otherwise a variable may name another way to start it.
         spec.metadata["kernel_provisioner"] = {"provisioner_name": "local-provisioner"}
         return spec

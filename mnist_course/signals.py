@@ -88,6 +88,12 @@ def leave_on_interrupt():
         signal.signal(signal.SIGINT, _leave)
 
 
+def raise_on_interrupt():
+    """Undo `leave_on_interrupt`: from now on there may be something to clean up."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _leave(number, frame):
     os._exit(INTERRUPTED)
 

@@ -149,12 +149,14 @@ def _take_outcome(future):
     """Return what `run_notebook` returned, or an outcome that says why it could not."""
     from distributed.scheduler import KilledWorker
 
-    # Without a scheduler the status is neither "finished" nor "error", and `result` raises.
-    if future.status != "error":
+    try:
         return future.result()
-    error = future.exception()
-    if isinstance(error, KilledWorker):
+    except KilledWorker as error:
         n_workers = error.allowed_failures + 1
         return nothing_run(f"each of the {n_workers} workers it was given to was killed")
-    # Such as a full disk on the worker's machine.
-    return nothing_run(describe_failure(error))
+    except Exception as error:
+        # Without a scheduler, what is raised is no error of the run.
+        if future.status != "error":
+            raise
+        # Such as a full disk on the worker's machine.
+        return nothing_run(describe_failure(error))

@@ -218,7 +218,7 @@ def test_a_mistake_in_the_program_is_a_line_that_says_how_to_see_more(handle, ca
     assert main(["run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"mnist-course: {name}")
-    assert "python -X dev -m mnist_course" in line
+    assert "python -P -X dev -m mnist_course" in line
 
 
 def test_in_python_s_development_mode_a_mistake_has_its_traceback(handle, monkeypatch):

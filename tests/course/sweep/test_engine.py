@@ -6,6 +6,7 @@ import tempfile
 import threading
 
 import pytest
+from distributed.scheduler import KilledWorker
 from support.sweep_stub import (
     Seed,
     finished,
@@ -17,7 +18,7 @@ from support.sweep_stub import (
     write_stub,
 )
 
-from mnist_course.sweep import join_cluster, local_cluster, servers, sweep
+from mnist_course.sweep import engine, join_cluster, local_cluster, servers, sweep
 
 pytestmark = pytest.mark.slow
 
@@ -143,3 +144,17 @@ def test_the_notebook_travels_and_a_worker_takes_a_run_for_each_of_its_threads(f
     kept = [path.suffix for path in (folder / "process-1").rglob("*")]
     assert ".ipynb" not in kept
     assert ".json" not in kept
+
+
+def test_a_run_whose_workers_were_killed_is_a_failed_run_whatever_its_future_says():
+    error = KilledWorker("task", None, 3)
+
+    class LostFuture:
+        # So seen in a sweep whose workers were killed again and again: not "error".
+        status = "lost"
+
+        def result(self):
+            raise error
+
+    outcome = engine._take_outcome(LostFuture())
+    assert outcome["error"] == "each of the 4 workers it was given to was killed"
