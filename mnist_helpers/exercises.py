@@ -796,6 +796,8 @@ def _read_grid(grid):
         # Without what a class of somebody's own makes of `==` and `hash`.
         name = str.__str__(name)
         quoted = _one_line(name, _QUOTED_CHARACTERS)
+        if not name.isidentifier():
+            raise _HintError(f"No parameter can have the name {quoted!r}.")
         if not isinstance(values, list | tuple | range):
             raise _HintError(
                 f"The values of {quoted} must stand in a list, also if there is only one."
@@ -1011,13 +1013,19 @@ def _ask(function, *arguments):
 
 def _explain(error):
     """Say with which error a function stops, and what that means."""
-    words = _OTHER_WORDS
-    for kind in type.mro(type(error)):
-        if kind.__name__ in _PLAIN_WORDS:
-            words = _PLAIN_WORDS[kind.__name__]
-            break
+    try:
+        words = _ask(_plain_words, error)
+    except _AnswerError:
+        words = _OTHER_WORDS
     reason = _error_text(error).rstrip(" .:")
     return f"It stops with {reason}. In plain words: {words}."
+
+
+def _plain_words(error):
+    for kind in type.mro(type(error)):
+        if kind.__name__ in _PLAIN_WORDS:
+            return _PLAIN_WORDS[kind.__name__]
+    return _OTHER_WORDS
 
 
 def _error_text(error):
@@ -1044,7 +1052,7 @@ def _describe(value):
     text = short.repr(value)
     # An address in memory tells a beginner nothing.
     if " at 0x" in text:
-        return f"a {type(value).__name__}"
+        return f"something of the type {type(value).__name__}"
     return text
 
 
