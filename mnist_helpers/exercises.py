@@ -1,19 +1,22 @@
 """The checks of the exercises: each prints one sentence, `Right` and why, or a hint.
 
-To add one, write `check_<name>` under `@_prints`: call the answer with `_call`, compare what it
-returns with `_compare`, and return the sentence that follows `Right`. For a multiple choice, write
-the replies in choices.yaml and let the check return `_choose("<name>", answer)`.
+To add one, write `check_<name>` under `@_prints`. A function is handed to `_judge` with examples,
+the last of them drawn anew each time, and with what compares a result; then return the sentence
+that follows `Right`. For a multiple choice, write the replies in choices.yaml and let the check
+return `_choose("<name>", answer)`.
 
 A check looks at what an answer is or does, never at how it is written.
 
-An answer may be anything, such as a range of a billion numbers, or an object whose `len` never
-returns. So no check touches one before `_call`, `_array`, `_number` or `_items` has made plain
-values of it; and whatever runs code of the answer goes through `_ask`, which has a time limit.
+An answer may be anything, such as a range of a billion numbers, or an object whose `==` never
+returns. So a whole check runs in a thread of its own that is left behind when its time is up
+(`_sentence`), and no check looks at an answer before `_array`, `_number`, `_items` or `_plain` has
+made plain values of it, up to a limit.
 """
 
 import copy
 import functools
 import itertools
+import queue
 import reprlib
 import sys
 import threading
@@ -28,22 +31,57 @@ from mnist_helpers.tables import load_table
 # What tells one of notebook 03's ten designs from another, in the table "architectures".
 _DESIGN_COLUMNS = ("conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place")
 
+# MNIST's images.
+_IMAGE_SIDE = 28
+_N_PIXELS = _IMAGE_SIDE**2
+
 # How far an answer may lie from the expected value: rounding in another order, and float32, pass.
 _TOLERANCE = 1e-6
+# Logarithms in float32, as Keras takes them, differ by more.
+_LOG_TOLERANCE = 1e-5
+
+# Examples that are drawn anew each time: what is right by accident is not right for all of them.
+_N_FRESH = 3
+
+# Of a random order, more digits than this share keep neither their places nor their neighbors:
+# of 40 digits, 10 would do so less than once in a million times.
+_MOST_KEPT = 0.25
 
 # A received value is quoted in a hint up to this many characters.
 _QUOTED_CHARACTERS = 60
 # Of an error's message there is more to learn.
 _ERROR_CHARACTERS = 200
+# Of an example, this many values are shown.
+_SHOWN_VALUES = 12
 
-# How long an answer may take: a function to return, an object to say what it is.
-_CALL_SECONDS = 20
-_READ_SECONDS = 2
-# The most numbers that an answer has by right are those of 50 images of 784 pixels.
+# How long a check may take in all.
+_CHECK_SECONDS = 20
+# The most numbers that an answer has by right are those of 60 images of 784 pixels.
 _MAX_NUMBERS = 100_000
 # Lists in lists, as deep as arrays can be.
 _MAX_DEPTH = 32
-_PLAIN_TYPES = (bool, int, float, str)
+_NUMBER_TYPES = (bool, int, float)
+_PLAIN_TYPES = (*_NUMBER_TYPES, str)
+
+# What beginners are told of the errors that they will meet, by the name of the error.
+_PLAIN_WORDS = {
+    "OverflowError": "a number does not fit its type; uint8, for one, holds 0 to 255 only",
+    "ZeroDivisionError": "something is divided by 0",
+    "RecursionError": "the function calls itself, again and again without an end",
+    "NameError": "there is nothing of that name; is it spelled as where it was defined?",
+    "AttributeError": "what stands before the dot has nothing of the name behind it",
+    "IndexError": "an index does not fit what it is used on",
+    "KeyError": "a dict is asked for a key that it does not have",
+    "ImportError": "something is imported that is not there",
+    "MemoryError": "it asks for more memory than there is",
+    "TypeError": "the kind of a value, or the number of values, does not fit the step",
+    "ValueError": "the kind of a value fits, but its shape or its content does not",
+    "AssertionError": "what an `assert` says does not hold",
+    "StopIteration": "`next` finds nothing more",
+    "SystemExit": "it ends the whole program; a function ends with `return`",
+    "KeyboardInterrupt": "it was interrupted",
+}
+_OTHER_WORDS = "call it yourself in a cell of its own, to see in which line"
 
 
 class _HintError(Exception):
@@ -55,18 +93,38 @@ def _prints(check):
 
     @functools.wraps(check)
     def printing_check(answer):
-        try:
-            # Infinity and NaN are wrong, which a hint says better than a warning.
-            with np.errstate(all="ignore"):
-                print("Right.", check(answer))
-        except _HintError as hint:
-            print(hint)
-        # Whatever was handed over, the notebook goes on: Run All meets unsolved exercises, too.
-        except Exception as error:
-            reason = _error_text(error)
-            print(f"This cannot be an answer ({reason}). Read once more what is asked for.")
+        print(_sentence(check, answer))
 
     return printing_check
+
+
+def _sentence(check, answer):
+    """Return what a check says of an answer; leave it behind when its time is up."""
+    # Not `Thread.join`: what an answer does while it is cleared away would be waited for, too.
+    said = queue.SimpleQueue()
+
+    def run():
+        said.put(_say(check, answer))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return said.get(timeout=_CHECK_SECONDS)
+    except queue.Empty:
+        return (
+            f"No answer came within {_CHECK_SECONDS} seconds. Is there a loop that never ends? "
+            "It goes on until you restart the kernel."
+        )
+
+
+def _say(check, answer):
+    try:
+        return f"Right. {check(answer)}"
+    except _HintError as hint:
+        return str(hint)
+    # Whatever was handed over, the notebook goes on: Run All meets unsolved exercises, too.
+    except BaseException as error:
+        reason = _error_text(error)
+        return f"This cannot be an answer ({reason}). Read once more what is asked for."
 
 
 # --- notebook 00 -------------------------------------------------------------------------------
@@ -96,15 +154,29 @@ def check_invert(invert):
     Parameters
     ----------
     invert : callable
-        It is called with an image, uint8 of shape (rows, columns), gray levels 0 to 255, and
-        returns gray levels of the same shape.
+        It is called with an image, uint8 of shape (28, 28), gray levels 0 to 255, and returns
+        gray levels of the same shape.
 
     Examples
     --------
     >>> check_invert(lambda image: image)
     The picture comes back as it was. What should 0 become, and what 255?
     """
-    image = np.array([[0, 100, 255], [200, 10, 30]], dtype="uint8")
+    shape = (_IMAGE_SIDE, _IMAGE_SIDE)
+    examples = [(np.random.default_rng(0).integers(0, 256, shape, dtype="uint8"),)]
+    rng = np.random.default_rng()
+    for _ in range(_N_FRESH):
+        # Neither quite black nor quite white: a difference to the brightest pixel will not do.
+        examples.append((rng.integers(20, 230, shape, dtype="uint8"),))
+    remark = _judge(invert, examples, _compare_inverted)
+    return (
+        "Background and ink have changed places, and what was half gray stays about half gray."
+        + remark
+    )
+
+
+def _compare_inverted(received, image):
+    received = _array(received, image.shape)
     inverted = 255 - image.astype(float)
     below = "Pixels are uint8 and cannot lie below 0; they start again at 255. "
     # The wrong values are computed in uint8, since the learner's are, too.
@@ -112,13 +184,17 @@ def check_invert(invert):
         "The picture comes back as it was. What should 0 become, and what 255?": image,
         below + "Which number must you subtract from?": -image,
         below + "The brightest pixel is not 1.": 1 - image,
+        "The brightest pixel of this picture is not white. What is white in any picture?": (
+            image.max() - image
+        ),
         "The rows are turned upside down. Change values, not places.": image[::-1],
         "Left and right are exchanged. Change values, not places.": image[:, ::-1],
     }
-    received = _array(_call(invert, image), image.shape)
-    otherwise = f"The gray levels {image[0]} become {received[0]}. What should each become?"
+    wrong = np.abs(received - inverted) > _TOLERANCE
+    before = _show(image[wrong][:3])
+    after = _show(received[wrong][:3])
+    otherwise = f"Gray levels such as {before} become {after}. What should they become?"
     _compare(received, inverted, mistakes, otherwise)
-    return "Background and ink have changed places, and what was half gray stays about half gray."
 
 
 @_prints
@@ -136,18 +212,32 @@ def check_count_sevens(count_sevens):
     The labels themselves are added up. First ask which of them are a 7.
     """
     # Labels without any 7 uncover a count that was written down after looking at the first ones.
-    for labels in (np.array([7, 1, 7, 3, 7]), np.array([1, 2])):
-        n_sevens = (labels == 7).sum()
-        mistakes = {
-            "It still counts all labels: `labels == 7` has one True or False for each of them. "
-            "What comes out when you add those up?": len(labels),
-            "The labels themselves are added up. First ask which of them are a 7.": labels.sum(),
-            "The sevens are added up, as if each were worth 7.": 7 * n_sevens,
-        }
-        received = _number(_call(count_sevens, labels))
-        otherwise = f"For the labels {labels} it says {received:g}. Count the sevens by eye."
-        _compare(received, n_sevens, mistakes, otherwise)
-    return "True counts as 1 and False as 0, so the sum of a comparison is a count."
+    examples = [(np.array([7, 1, 7, 3, 7]),), (np.array([1, 2]),), (np.array([8, 0, 7, 9]),)]
+    rng = np.random.default_rng()
+    # As many that a sum in uint8, the type of MNIST's labels, starts again at 0.
+    for n_labels in (20, 30, 5000):
+        examples.append((rng.integers(0, 10, n_labels, dtype="uint8"),))
+    remark = _judge(count_sevens, examples, _compare_count)
+    return "True counts as 1 and False as 0, so the sum of a comparison is a count." + remark
+
+
+def _compare_count(received, labels):
+    received = _number(received)
+    n_sevens = (labels == 7).sum()
+    mistakes = {
+        "It still counts all labels: `labels == 7` has one True or False for each of them. "
+        "What comes out when you add those up?": len(labels),
+        "The labels themselves are added up. First ask which of them are a 7.": labels.sum(),
+        "The sevens are added up, as if each were worth 7.": 7 * n_sevens,
+        "Other digits are counted, too. Which comparison is true of a 7 alone?": (
+            (labels >= 7).sum()
+        ),
+    }
+    n_labels = f"{len(labels):,} labels"
+    otherwise = f"For the {n_labels} {_show(labels)} it says {received:g}. Count the sevens by eye."
+    if len(labels) > _SHOWN_VALUES:
+        otherwise = f"Among {n_labels} with {n_sevens:,} sevens it finds {received:g}."
+    _compare(received, n_sevens, mistakes, otherwise)
 
 
 @_prints
@@ -165,11 +255,26 @@ def check_average(average):
     >>> check_average(lambda images, labels, digit: images.mean())
     One number comes back, the mean over everything. Along which axis do you go?
     """
-    images = np.random.default_rng(0).integers(0, 256, (6, 28, 28)).astype("uint8")
     labels = np.array([3, 5, 3, 3, 5, 1])
-    threes = images[labels == 3].astype(float)
-    received = _array(_call(average, images, labels, 3))
-    if received.shape == threes.shape:
+    examples = [(_gray_images(np.random.default_rng(0), len(labels)), labels, 3)]
+    rng = np.random.default_rng()
+    for digit in (3, 5, 8):
+        labels = rng.permutation([3, 3, 3, 3, 5, 5, 5, 5, 5, 8, 8, 8])
+        # Whoever takes the first digit or the last one finds another than is asked for.
+        labels = np.array([1, *labels, 1])
+        examples.append((_gray_images(rng, len(labels)), labels, digit))
+    remark = _judge(average, examples, _compare_average)
+    return "An average digit is blurred where people differ and sharp where they agree." + remark
+
+
+def _gray_images(rng, n_images):
+    return rng.integers(0, 256, (n_images, _IMAGE_SIDE, _IMAGE_SIDE), dtype="uint8")
+
+
+def _compare_average(received, images, labels, digit):
+    received = _array(received)
+    chosen = images[labels == digit].astype(float)
+    if received.shape == chosen.shape and _close(received, chosen):
         raise _HintError(
             "These are the right images, all of them. What is their mean, pixel by pixel?"
         )
@@ -179,15 +284,18 @@ def check_average(average):
         )
     mistakes = {
         "This is the mean of all digits. Choose those with the right label first.": images.mean(0),
-        "The images are added up; the mean is smaller.": threes.sum(axis=0),
+        "The images are added up; the mean is smaller.": chosen.sum(axis=0),
     }
-    otherwise = "It is 28×28, but not the mean of the images whose label is the digit asked for."
-    # One gray level: a mean turned into uint8 for the screen has lost its fraction, and is right.
-    gray_level = 1
-    _compare(
-        _array(received, (28, 28)), threes.mean(axis=0), mistakes, otherwise, tolerance=gray_level
+    otherwise = (
+        f"It is 28×28, but for the digit {digit} it is not the mean of the images with that label."
     )
-    return "An average digit is blurred where people differ and sharp where they agree."
+    # A mean in float16 is rounded to a sixteenth.
+    tolerance = 0.1
+    # A mean turned into uint8 for the screen has lost its fraction, and is right.
+    if _close(received, received.round()):
+        tolerance = 1
+    received = _array(received, images[0].shape)
+    _compare(received, chosen.mean(axis=0), mistakes, otherwise, tolerance=tolerance)
 
 
 # --- notebook 01 -------------------------------------------------------------------------------
@@ -225,25 +333,30 @@ def check_count_parameters(count_parameters):
     >>> check_count_parameters(lambda sizes: sum(sizes))
     For [784, 10] it gives 794. Draw two small layers and count the lines.
     """
-    for sizes in ([784, 10], [784, 32, 10], [784, 512, 512, 10]):
-        weights = sum(n_inputs * n_units for n_inputs, n_units in pairwise(sizes))
-        biases = sum(sizes[1:])
-        n_layers = len(sizes) - 1
-        last_layer = sizes[-2] * sizes[-1] + sizes[-1]
-        mistakes = {
-            "Those are the weights. What else does each unit add to its sum?": weights,
-            "The pixels have been given biases, too. They learn nothing.": weights + sum(sizes),
-            "That is one bias for each layer. Who has one?": weights + n_layers,
-            "A layer is missing: the ten units at the end learn, too.": (
-                weights + biases - last_layer
-            ),
-        }
-        received = _number(_call(count_parameters, sizes))
-        otherwise = (
-            f"For {sizes} it gives {received:,g}. Draw two small layers and count the lines."
-        )
-        _compare(received, weights + biases, mistakes, otherwise)
-    return "Inputs times units plus one bias a unit, layer by layer, as `summary()` counts."
+    examples = [([784, 10],), ([784, 32, 10],), ([784, 512, 512, 10],)]
+    rng = np.random.default_rng()
+    for n_layers in range(2, 2 + _N_FRESH):
+        examples.append((rng.integers(2, 60, n_layers + 1).tolist(),))
+    remark = _judge(count_parameters, examples, _compare_dense)
+    return (
+        "Inputs times units plus one bias a unit, layer by layer, as `summary()` counts." + remark
+    )
+
+
+def _compare_dense(received, sizes):
+    received = _number(received)
+    weights = sum(n_inputs * n_units for n_inputs, n_units in pairwise(sizes))
+    biases = sum(sizes[1:])
+    n_layers = len(sizes) - 1
+    last_layer = sizes[-2] * sizes[-1] + sizes[-1]
+    mistakes = {
+        "Those are the weights. What else does each unit add to its sum?": weights,
+        "The pixels have been given biases, too. They learn nothing.": weights + sum(sizes),
+        "That is one bias for each layer. Who has one?": weights + n_layers,
+        "A layer is missing: the ten units at the end learn, too.": weights + biases - last_layer,
+    }
+    otherwise = f"For {sizes} it gives {received:,g}. Draw two small layers and count the lines."
+    _compare(received, weights + biases, mistakes, otherwise)
 
 
 @_prints
@@ -253,35 +366,74 @@ def check_shuffle(shuffle):
     Parameters
     ----------
     shuffle : callable
-        It is called with images of shape (images, pixels) and labels of shape (images,), and
-        returns both in another order.
+        It is called with images of shape (images, 784) and labels of shape (images,), and returns
+        both in another order, which is a random one.
 
     Examples
     --------
     >>> check_shuffle(lambda images, labels: (images, labels))
     The labels stand in the same order as before.
     """
-    labels = np.arange(50)
-    # Every pixel of an image is its label, so an image says which label it should have.
-    images = labels[:, None] * np.ones(784)
-    received = _call(shuffle, images, labels)
+    examples = [(_numbered_images(50), np.arange(50))]
+    rng = np.random.default_rng()
+    for n_images in (41, 53, 60):
+        examples.append((_numbered_images(n_images), rng.integers(0, 10, n_images)))
+    remark = _judge(shuffle, examples, _compare_shuffled)
+    return (
+        "One order for both. With two, no network could learn a thing, and no error would say so."
+        + remark
+    )
+
+
+def _numbered_images(n_images):
+    """Return images of which each pixel says from which image it is: no two are alike."""
+    return np.arange(n_images * _N_PIXELS, dtype=float).reshape(n_images, _N_PIXELS)
+
+
+def _compare_shuffled(received, images, labels):
     received = _items(received) if isinstance(received, tuple | list) else []
     if len(received) != 2:
         raise _HintError("Two things must come back, as `return images, labels` does.")
     received_images = _array(received[0])
     received_labels = _array(received[1])
-    labels_are_complete = sorted(received_labels.flat) == sorted(labels)
-    if received_images.shape != images.shape or not labels_are_complete:
+    is_complete = received_images.shape == images.shape and received_labels.shape == labels.shape
+    if is_complete:
+        # Whole numbers up to some thousands, which float32 and even their quotients keep exactly.
+        order = received_images[:, 0] // _N_PIXELS
+        is_complete = _are_equal_sets(order, range(len(images))) and _are_equal_sets(
+            received_labels, labels
+        )
+    if not is_complete:
         raise _HintError("Some digits are lost or there twice: each must come back exactly once.")
     if (received_labels == labels).all():
         raise _HintError("The labels stand in the same order as before.")
-    if (received_images[:, 0] != received_labels).any():
+    order = order.astype(int)
+    if (received_images != images[order]).any():
+        raise _HintError("The pixels of an image have changed. Only the images change places.")
+    if (received_labels != labels[order]).any():
         raise _HintError(
             "Picture and label no longer belong together. How often is an order drawn?"
         )
-    return (
-        "One order for both. With two, no network could learn a thing, and no error would say so."
-    )
+    _check_random(order, received_labels)
+
+
+def _are_equal_sets(values, others):
+    return np.array_equal(np.sort(values), np.sort(others))
+
+
+def _check_random(order, labels):
+    """Hint at an order that is another one, but not a random one."""
+    n_images = len(order)
+    most = _MOST_KEPT * n_images
+    if (order == np.arange(n_images)).sum() > most:
+        raise _HintError("Many digits still stand where they stood. All of them must be mixed.")
+    # From each digit to the one that now follows it: in a random order, any distance is rare.
+    _, counts = np.unique(np.diff(order) % n_images, return_counts=True)
+    if counts.max() > most:
+        raise _HintError("The order is another one, but has a pattern. What draws a random one?")
+    steps = np.diff(labels)
+    if (steps >= 0).all() or (steps <= 0).all():
+        raise _HintError("They come back sorted by their labels. What draws a random order?")
 
 
 @_prints
@@ -317,10 +469,21 @@ def check_crossentropy(crossentropy):
     It gives 0.5000. By hand: which probability did each true digit get?
     """
     probabilities = np.array([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8], [0.6, 0.3, 0.1]])
-    labels = [0, 1, 2, 1]
-    one_hot = np.eye(3)[labels]
+    examples = [(probabilities, np.eye(3)[[0, 1, 2, 1]])]
+    rng = np.random.default_rng()
+    for n_images in range(5, 5 + _N_FRESH):
+        n_classes = 10
+        # Away from 0, where Keras cuts off what has no logarithm.
+        probabilities = 0.9 * rng.dirichlet(np.ones(n_classes), n_images) + 0.1 / n_classes
+        one_hot = np.eye(n_classes)[rng.integers(0, n_classes, n_images)]
+        examples.append((probabilities, one_hot))
+    remark = _judge(crossentropy, examples, _compare_loss)
+    return "Only the probability of the true digit counts, and a small one costs a lot." + remark
+
+
+def _compare_loss(received, probabilities, one_hot):
     losses = -np.log((probabilities * one_hot).sum(axis=1))
-    received = _array(_call(crossentropy, probabilities, one_hot))
+    received = _array(received)
     if received.size == len(losses):
         raise _HintError(
             "That is one loss for each digit. Keras reports one number for all of them."
@@ -331,10 +494,10 @@ def check_crossentropy(crossentropy):
         "That grows with the number of digits. A mean would not.": losses.sum(),
         "Divided by the number of entries: how many digits are there?": losses.sum() / one_hot.size,
         "Keras takes the natural logarithm, and this is another one.": losses.mean() / np.log(10),
+        "Keras takes the natural logarithm, and this one is of 2.": losses.mean() / np.log(2),
     }
     otherwise = f"It gives {received:.4f}. By hand: which probability did each true digit get?"
-    _compare(received, losses.mean(), mistakes, otherwise)
-    return "Only the probability of the true digit counts, and a small one costs a lot."
+    _compare(received, losses.mean(), mistakes, otherwise, tolerance=_LOG_TOLERANCE)
 
 
 # --- notebook 02 -------------------------------------------------------------------------------
@@ -357,6 +520,11 @@ def check_window(window):
     window = _array(window).squeeze()
     if window.shape != (3, 3):
         raise _HintError(f"The window must have 3×3 weights; received the shape {window.shape}.")
+    largest = np.abs(window).max()
+    if largest == 0:
+        raise _HintError("All weights are 0, so it answers nowhere.")
+    # Brought to one size, so that weights of a millionth are not taken for 0.
+    window = window / largest
     if not _close(window.sum(), 0):
         raise _HintError("It answers on an even gray, too. What must the nine weights add up to?")
     # Rows that add up to 0 one by one answer nothing where only the rows differ.
@@ -409,20 +577,28 @@ def check_conv_parameters(conv_parameters):
     For 30 filters of 5×5×1 it gives 0.
     """
     # The two convolutions of the article's network.
-    for n_filters, side, depth in ((30, 5, 1), (15, 3, 30)):
-        window = side**2
-        weights = window * depth
-        mistakes = {
-            "The weights are right. What else does each filter have?": n_filters * weights,
-            "That is one bias for all filters together.": n_filters * weights + 1,
-            "A window is as high as it is wide.": n_filters * (side * depth + 1),
-            "A window goes through all the maps below it, not one.": n_filters * (window + 1),
-            "There is a bias for each map below. Who has one?": n_filters * (window + 1) * depth,
-        }
-        received = _number(_call(conv_parameters, n_filters, side, depth))
-        otherwise = f"For {n_filters} filters of {side}×{side}×{depth} it gives {received:,g}."
-        _compare(received, n_filters * (weights + 1), mistakes, otherwise)
-    return "The size of the picture does not come in: all places share the same weights."
+    examples = [(30, 5, 1), (15, 3, 30)]
+    rng = np.random.default_rng()
+    for side in range(2, 2 + _N_FRESH):
+        n_filters, depth = rng.integers(5, 40, 2).tolist()
+        examples.append((n_filters, side, depth))
+    remark = _judge(conv_parameters, examples, _compare_convolution)
+    return "The size of the picture does not come in: all places share the same weights." + remark
+
+
+def _compare_convolution(received, n_filters, side, depth):
+    received = _number(received)
+    window = side**2
+    weights = window * depth
+    mistakes = {
+        "The weights are right. What else does each filter have?": n_filters * weights,
+        "That is one bias for all filters together.": n_filters * weights + 1,
+        "A window is as high as it is wide.": n_filters * (side * depth + 1),
+        "A window goes through all the maps below it, not one.": n_filters * (window + 1),
+        "There is a bias for each map below. Who has one?": n_filters * (window + 1) * depth,
+    }
+    otherwise = f"For {n_filters} filters of {side}×{side}×{depth} it gives {received:,g}."
+    _compare(received, n_filters * (weights + 1), mistakes, otherwise)
 
 
 @_prints
@@ -437,19 +613,36 @@ def check_output_layer(model):
     Examples
     --------
     >>> check_output_layer(None)
-    Hand over the function itself, without brackets; received None
+    Hand over the network itself, a model of Keras; received None
     """
+    # Keras takes seconds to import; whoever hands over a model has imported it.
+    keras_model = getattr(sys.modules.get("keras"), "Model", ())
+    if not isinstance(model, keras_model):
+        raise _HintError(
+            f"Hand over the network itself, a model of Keras; received {_quote(model)}"
+        )
+    shape = (20, _IMAGE_SIDE, _IMAGE_SIDE, 1)
     # Far brighter than 1, so that outputs which can leave the range from 0 to 1 do.
     brightness = 50
-    images = brightness * np.random.default_rng(0).random((20, 28, 28, 1), dtype="float32")
-    tensor = _call(model, images)
-    # Keras takes seconds to import; whoever hands over a model has imported it.
-    keras = sys.modules.get("keras")
-    if keras is not None and keras.ops.is_tensor(tensor):
-        tensor = keras.ops.convert_to_numpy(tensor)
-    tolerance = 1e-3
-    received = _array(tensor)
-    if received.shape != (20, 10):
+    images = brightness * np.random.default_rng(0).random(shape, dtype="float32")
+    fresh_images = np.random.default_rng().random(shape, dtype="float32")
+    remark = _judge(model, [(images,), (fresh_images,)], _compare_outputs)
+    return (
+        "All positive, together 1: the loss can take the logarithm of the true digit's share."
+        + remark
+    )
+
+
+def _compare_outputs(received, images):
+    # The ten of a network in bfloat16, whose rounding adds up, still lie closer to 1 than this.
+    tolerance = 0.01
+    received = _array(received)
+    if received.shape[:1] != images.shape[:1]:
+        raise _HintError(
+            f"For {len(images)} images come outputs of shape {received.shape}. Where is the row "
+            "for each image?"
+        )
+    if received.shape[1:] != (10,):
         raise _HintError(
             f"Each image gets outputs of shape {received.shape[1:]}. How many digits are there?"
         )
@@ -463,7 +656,6 @@ def check_output_layer(model):
         )
     if not _close(received.sum(axis=1), 1, tolerance):
         raise _HintError("Each output lies between 0 and 1, but the ten do not add up to 1.")
-    return "All positive, together 1: the loss can take the logarithm of the true digit's share."
 
 
 @_prints
@@ -517,17 +709,33 @@ def check_n_runs(n_runs):
     >>> check_n_runs(lambda grid: len(grid))
     That counts the parameters. How many values has each?
     """
-    for grid in ({"dropout": [0.0, 0.2, 0.5], "seed": range(5), "epochs": [5]}, {"seed": [1, 2]}):
-        lengths = [len(values) for values in grid.values()]
-        mistakes = {
-            "That adds up the values. Does not every one meet every other?": sum(lengths),
-            "That counts the parameters. How many values has each?": len(grid),
-            "That is the longest list, as if the values went in step.": max(lengths),
-        }
-        received = _number(_call(n_runs, grid))
-        otherwise = f"For {grid} it gives {received:g}. Write the combinations down and count them."
-        _compare(received, np.prod(lengths), mistakes, otherwise)
-    return "The product of the lengths: one more value in one list can mean many more runs."
+    examples = [
+        ({"dropout": [0.0, 0.2, 0.5], "seed": range(5), "epochs": [5]},),
+        ({"seed": [1, 2]},),
+    ]
+    rng = np.random.default_rng()
+    names = ["batch_size", "epochs", "units", "seed", "filters"]
+    for n_names in range(2, 2 + _N_FRESH):
+        grid = {name: list(range(rng.integers(1, 6))) for name in names[:n_names]}
+        # At least one parameter changes.
+        grid["dropout"] = [0.0, 0.2]
+        examples.append((grid,))
+    remark = _judge(n_runs, examples, _compare_n_runs)
+    return (
+        "The product of the lengths: one more value in one list can mean many more runs." + remark
+    )
+
+
+def _compare_n_runs(received, grid):
+    received = _number(received)
+    lengths = [len(values) for values in grid.values()]
+    mistakes = {
+        "That adds up the values. Does not every one meet every other?": sum(lengths),
+        "That counts the parameters. How many values has each?": len(grid),
+        "That is the longest list, as if the values went in step.": max(lengths),
+    }
+    otherwise = f"For {grid} it gives {received:g}. Write the combinations down and count them."
+    _compare(received, np.prod(lengths), mistakes, otherwise)
 
 
 @_prints
@@ -544,30 +752,61 @@ def check_fair(grid):
     >>> check_fair({"dropout": 0.2})
     The values of dropout must stand in a list, also if there is only one.
     """
-    if not isinstance(grid, dict):
-        raise _HintError("A grid is a dict: the name of each parameter, and a list of its values.")
-    # Those of `dict` itself: a dict of somebody's own may have others.
-    grid = dict(itertools.islice(dict.items(grid), _MAX_NUMBERS))
-    for name, values in grid.items():
-        if not isinstance(values, list | tuple | range):
-            raise _HintError(
-                f"The values of {_name(name)} must stand in a list, also if there is only one."
-            )
-        grid[name] = _items(values)
+    grid = _read_grid(grid)
     # A parameter that the grid leaves out keeps its default: the test digits, and a single seed.
-    evaluate_on = _plain(grid.get("evaluate_on", ["test"]))
-    seeds = _plain(grid.get("seed", [1]))
+    evaluate_on = grid.get("evaluate_on", ["test"])
+    seeds = grid.get("seed", [1])
     if evaluate_on != ["validation"]:
         raise _HintError("The test digits take part in the choice. Which parameter keeps them out?")
     if len(set(seeds)) < 2:
         raise _HintError("As it stands, nobody can tell a better design from a lucky run.")
+    if not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise _HintError("A seed is a whole number, at least 0. One of these is something else.")
     changed = [name for name, values in grid.items() if name != "seed" and len(values) > 1]
-    if len(changed) != 1:
-        received = " and ".join(_name(name) for name in changed) or "nothing"
+    if changed != ["dropout"]:
+        received = " and ".join(_one_line(name, _QUOTED_CHARACTERS) for name in changed[:5])
         raise _HintError(
-            f"One thing at a time should change beside the seed; here it is {received}."
+            "The share of dropout, and nothing else, should change beside the seed; here it is "
+            f"{received or 'nothing'}."
         )
+    for share in grid["dropout"]:
+        is_number = type(share) in (int, float)
+        if not is_number or not 0 <= share < 1:
+            raise _HintError(
+                "A share of dropout is a number from 0 to below 1. One of these is not."
+            )
+    for name in ("dropout", "seed"):
+        if len(set(grid[name])) < len(grid[name]):
+            raise _HintError(f"A value of {name} stands there twice: the same run, made again.")
     return "One change, several seeds, and judges that nobody will need again at the end."
+
+
+def _read_grid(grid):
+    """Return a grid as a plain dict of plain lists; what is no plain value becomes None."""
+    if not isinstance(grid, dict):
+        raise _HintError("A grid is a dict: the name of each parameter, and a list of its values.")
+    # Those of `dict` itself: a dict of somebody's own may have others.
+    pairs = list(itertools.islice(dict.items(grid), _MAX_NUMBERS + 1))
+    _check_amount(len(pairs))
+    plain = {}
+    for name, values in pairs:
+        if not isinstance(name, str):
+            raise _HintError(
+                f"The name of a parameter stands in quotation marks; received {_quote(name)}"
+            )
+        # Without what a class of somebody's own makes of `==` and `hash`.
+        name = str.__str__(name)
+        quoted = _one_line(name, _QUOTED_CHARACTERS)
+        if not name.isidentifier():
+            raise _HintError(f"No parameter can have the name {quoted!r}.")
+        if not isinstance(values, list | tuple | range):
+            raise _HintError(
+                f"The values of {quoted} must stand in a list, also if there is only one."
+            )
+        plain[name] = _plain(_items(values))
+        if not plain[name]:
+            raise _HintError(f"The list of {quoted} is empty, so there is nothing to run.")
+    return plain
 
 
 @_prints
@@ -631,33 +870,44 @@ def check_paired_interval(paired_interval):
     Examples
     --------
     >>> check_paired_interval(lambda a, b: (0, 1))
-    It gives [0. 1.], where the mean difference is 0.20.
+    It gives 0, 1, where the mean difference is 0.20.
     """
     # SciPy's statistics take a second to import, and only this exercise needs them.
     from scipy import stats
 
     a = np.array([98.7, 98.9, 98.8, 98.6, 98.9])
     b = np.array([98.5, 98.8, 98.5, 98.5, 98.6])
-    received = _array(_call(paired_interval, a, b), (2,))
-    n_seeds = len(a)
-    mean = (a - b).mean()
-    error = stats.sem(a - b)
-    reach = stats.t.ppf(0.975, n_seeds - 1) * error
-    ends = np.array([-1, 1])
-    unpaired = stats.ttest_ind(a, b).confidence_interval()
-    # NumPy's `std` divides by n where a sample of n wants n - 1.
-    shrink = np.sqrt((n_seeds - 1) / n_seeds)
-    mistakes = {
-        "Those are two groups, as if no run had a partner. Take the differences first.": unpaired,
-        "Those are the ends for b minus a.": -mean + reach * ends,
-        "1.96 is for many runs. With few, Student's t is wider.": mean + 1.96 * error * ends,
-        "The spread is too small: around their own mean, only four of five are free.": (
-            mean + reach * shrink * ends
-        ),
-    }
-    otherwise = f"It gives {received.round(3)}, where the mean difference is {mean:.2f}."
-    _compare(received, mean + reach * ends, mistakes, otherwise, tolerance=1e-3)
-    return "What makes a seed's digits easy or hard drops out of each difference."
+    examples = [(a, b)]
+    rng = np.random.default_rng()
+    for n_seeds in (3, 7, 12):
+        a = rng.normal(98, 1, n_seeds)
+        examples.append((a, a - rng.normal(0.5, 1, n_seeds)))
+
+    def compare(received, a, b):
+        n_seeds = len(a)
+        received = _array(received, (2,))
+        mean = (a - b).mean()
+        error = stats.sem(a - b)
+        reach = stats.t.ppf(0.975, n_seeds - 1) * error
+        ends = np.array([-1, 1])
+        # NumPy's `std` divides by n where a sample of n wants n - 1.
+        shrink = np.sqrt((n_seeds - 1) / n_seeds)
+        mistakes = {
+            "Those are two groups, as if no run had a partner. Take the differences first.": (
+                stats.ttest_ind(a, b).confidence_interval()
+            ),
+            "Those are the ends for b minus a.": -mean + reach * ends,
+            "1.96 is for many runs. With few, Student's t is wider.": mean + 1.96 * error * ends,
+            "The spread is too small: around their own mean, only four of five are free.": (
+                mean + reach * shrink * ends
+            ),
+            "The upper end comes first. Which of the two is asked for first?": mean - reach * ends,
+        }
+        otherwise = f"It gives {_show(received)}, where the mean difference is {mean:.2f}."
+        _compare(received, mean + reach * ends, mistakes, otherwise, tolerance=1e-3)
+
+    remark = _judge(paired_interval, examples, compare)
+    return "What makes a seed's digits easy or hard drops out of each difference." + remark
 
 
 # --- what the checks share ---------------------------------------------------------------------
@@ -681,6 +931,46 @@ def _choose(name, answer):
     return replies[letter]
 
 
+def _judge(function, examples, compare):
+    """Compare what a learner's function returns for each example.
+
+    Parameters
+    ----------
+    function : callable
+    examples : list of tuple
+        The arguments of each call.
+    compare : callable
+        It is called with what was returned and with the arguments, and raises a `_HintError` if
+        the one does not belong to the other.
+
+    Returns
+    -------
+    str
+        Nothing, or a remark if the function changes what it is given.
+    """
+    remark = ""
+    for arguments in examples:
+        # Copies: a function that changes its arguments must not change what it is compared with.
+        given = copy.deepcopy(arguments)
+        compare(_call(function, *given), *arguments)
+        if not _are_unchanged(given, arguments):
+            remark = " One thing more: it changes what it is given. Others may need that as it was."
+    return remark
+
+
+def _are_unchanged(given, arguments):
+    try:
+        return all(_ask(_is_same, *pair) for pair in zip(given, arguments, strict=True))
+    except _AnswerError:
+        return False
+
+
+def _is_same(given, argument):
+    if isinstance(argument, np.ndarray):
+        return np.array_equal(given, argument)
+    return given == argument
+
+
 def _call(function, *arguments):
     """Return what a learner's function returns; where it cannot be called or fails, hint at it."""
     if not callable(function):
@@ -688,14 +978,15 @@ def _call(function, *arguments):
             f"Hand over the function itself, without brackets; received {_quote(function)}"
         )
     try:
-        # Copies: a function that changes its arguments must not change what it is compared with.
-        returned = _ask(_CALL_SECONDS, function, *copy.deepcopy(arguments))
+        returned = _ask(function, *arguments)
     except _AnswerError as failed:
-        raise _HintError(f"It stops with {_error_text(failed.error)}") from None
-    if _is_unsolved(returned):
+        raise _HintError(_explain(failed.error)) from None
+    if returned is ...:
         raise _HintError(
             "Not solved yet: nothing comes back. Replace the three dots and run it again."
         )
+    if returned is None:
+        raise _HintError("Not solved yet: nothing comes back. Is the result behind a `return`?")
     return returned
 
 
@@ -707,36 +998,35 @@ class _AnswerError(Exception):
         self.error = error
 
 
-def _ask(seconds, function, *arguments):
-    """Run what may run an answer's own code; leave it behind when the time is up."""
-    returned = []
-    raised = []
-
-    def run():
-        try:
-            returned.append(function(*arguments))
-        except BaseException as error:
-            # Whatever it is: an `exit()` in an answer must not end the kernel.
-            raised.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if returned:
-        return returned[0]
-    if not raised:
-        raise _HintError(
-            f"No answer came within {seconds} seconds. Is there a loop that never ends? "
-            "It goes on until you restart the kernel."
-        )
-    if isinstance(raised[0], _HintError):
-        raise raised[0]
-    raise _AnswerError(raised[0])
+def _ask(function, *arguments):
+    """Run what may run an answer's own code, and tell its errors from the checks' own."""
+    try:
+        # Infinity and NaN are wrong, which a hint says better than a warning. And what the code
+        # may set NumPy to is set back.
+        with np.errstate(all="ignore"):
+            return function(*arguments)
+    except _HintError:
+        raise
+    # Whatever it is: an `exit()` in an answer must not end the kernel.
+    except BaseException as error:
+        raise _AnswerError(error) from None
 
 
-def _is_unsolved(value):
-    # An exercise has three dots where the answer goes, and a function without return gives None.
-    return value is None or value is ...
+def _explain(error):
+    """Say with which error a function stops, and what that means."""
+    try:
+        words = _ask(_plain_words, error)
+    except _AnswerError:
+        words = _OTHER_WORDS
+    reason = _error_text(error).rstrip(" .:")
+    return f"It stops with {reason}. In plain words: {words}."
+
+
+def _plain_words(error):
+    for kind in type.mro(type(error)):
+        if kind.__name__ in _PLAIN_WORDS:
+            return _PLAIN_WORDS[kind.__name__]
+    return _OTHER_WORDS
 
 
 def _error_text(error):
@@ -750,26 +1040,48 @@ def _describe_error(error):
 
 def _quote(value):
     """Return the beginning of a value's repr, in one line."""
+    return _text(_describe, value, _QUOTED_CHARACTERS)
+
+
+def _describe(value):
+    # The user may have set NumPy to write out all of a large array.
+    if isinstance(value, np.ndarray):
+        return f"an array of the type {value.dtype} and the shape {value.shape}"
     short = reprlib.Repr()
     short.maxlist = short.maxtuple = short.maxdict = short.maxset = _QUOTED_CHARACTERS
     short.maxstring = short.maxlong = short.maxother = 2 * _QUOTED_CHARACTERS
-    return _text(short.repr, value, _QUOTED_CHARACTERS)
+    text = short.repr(value)
+    # An address in memory tells a beginner nothing.
+    if " at 0x" in text:
+        return f"something of the type {type(value).__name__}"
+    return text
 
 
 def _text(describe, value, n_characters):
     """Return the beginning of what `describe` says of a value, in one line."""
     try:
-        text = _ask(_READ_SECONDS, describe, value)
-    except (_AnswerError, _HintError):
+        text = _ask(describe, value)
+    except _AnswerError:
         return "something that cannot be shown"
-    return " ".join(text[: 2 * n_characters].split())[:n_characters]
+    return _one_line(text, n_characters)
 
 
-def _name(name):
-    """Return the name of a parameter as a hint shows it."""
-    if type(name) is str:
-        return " ".join(name[:_QUOTED_CHARACTERS].split())
-    return _quote(name)
+def _one_line(text, n_characters):
+    """Return the beginning of a text without line ends and other control characters."""
+    characters = []
+    for character in text[: 2 * n_characters]:
+        if not character.isprintable():
+            character = " "
+        characters.append(character)
+    return " ".join("".join(characters).split())[:n_characters]
+
+
+def _show(values):
+    """Return the first of an example's values, however NumPy is set to write arrays."""
+    shown = ", ".join(f"{value:g}" for value in values[:_SHOWN_VALUES])
+    if len(values) > _SHOWN_VALUES:
+        shown += ", …"
+    return shown
 
 
 def _items(values):
@@ -788,23 +1100,34 @@ def _check_amount(amount):
 
 def _plain(items):
     """Return those of a list's items that are plain values, and None for all others."""
-    return [item if _is_plain(item) else None for item in items]
+    return [_plain_value(item) for item in items]
 
 
-def _is_plain(value):
-    return type(value) in _PLAIN_TYPES or isinstance(value, np.generic)
+def _plain_value(value):
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) in _PLAIN_TYPES:
+        return value
+    return None
 
 
 def _array(received, shape=None):
     """Return an answer as float64, of the shape if one is given; anything else gets a hint."""
-    if _is_unsolved(received):
+    if received is None or received is ...:
         raise _HintError("Not solved yet: replace the three dots and run it again.")
     try:
-        array = _ask(_READ_SECONDS, _read_array, received)
-    except _AnswerError:
+        array = _ask(_read_array, received)
+    except _AnswerError as failed:
+        if isinstance(failed.error, OverflowError):
+            raise _HintError("A number is far too large, longer than 300 digits.") from None
         raise _HintError(f"Numbers are expected; received {_quote(received)}") from None
     if shape is not None and array.shape != shape:
         raise _HintError(f"The shape {shape} is expected; received {array.shape}.")
+    if not np.isfinite(array).all():
+        raise _HintError(
+            "Among the numbers is an infinity or a NaN, which is none. What is divided by 0, or "
+            "has no logarithm?"
+        )
     return array
 
 
@@ -820,23 +1143,28 @@ class _Reading:
 
     def read(self, value, depth=0):
         """Return floats, float64 arrays and plain lists of these, or raise a TypeError."""
-        if isinstance(value, list | tuple | range) and depth < _MAX_DEPTH:
+        if depth > _MAX_DEPTH:
+            raise TypeError("lists in lists without end")
+        if isinstance(value, list | tuple | range):
             items = _items(value)
             self._count(len(items))
             return [self.read(item, depth + 1) for item in items]
         if hasattr(type(value), "__array__"):
-            return self._read_array(value)
-        # Not `np.asarray`, which would also take what only has a length and items.
-        if type(value) in _PLAIN_TYPES or hasattr(type(value), "__float__"):
+            return self._read_array(value, depth)
+        # Not `np.asarray`, which would also take text, and what only has a length and items.
+        if type(value) in _NUMBER_TYPES or hasattr(type(value), "__float__"):
             return float(value)
         raise TypeError("no numbers")
 
-    def _read_array(self, value):
-        array = np.asarray(value)
+    def _read_array(self, value, depth):
+        array = _numpy_array(value)
         self._count(array.size)
-        # NumPy would drop the imaginary part.
-        if array.dtype.kind == "c":
-            raise TypeError("complex numbers")
+        # Each object could be anything, a text too.
+        if array.dtype.kind == "O":
+            return self.read(array.tolist(), depth + 1)
+        # NumPy would drop an imaginary part, and read texts and times as numbers.
+        if not np.can_cast(array.dtype, "float64", "same_kind"):
+            raise TypeError("no real numbers")
         return array.astype("float64")
 
     def _count(self, amount):
@@ -844,11 +1172,25 @@ class _Reading:
         _check_amount(self.n_read)
 
 
+def _numpy_array(value):
+    if isinstance(value, np.ma.MaskedArray):
+        # What is masked is no number; what lies behind the mask was not meant.
+        return value.astype("float64").filled(np.nan)
+    # Keras takes seconds to import; whoever hands over a tensor has imported it.
+    ops = getattr(sys.modules.get("keras"), "ops", None)
+    if ops is not None and ops.is_tensor(value):
+        return ops.convert_to_numpy(value)
+    return np.asarray(value)
+
+
 def _number(received):
     """Return an answer as a float; anything but one number gets a hint."""
     array = _array(received)
-    if array.size != 1:
-        raise _HintError(f"One number is expected; received the shape {array.shape}.")
+    # A list of one number is refused as well: where a number is used, it would not do.
+    if array.shape != ():
+        raise _HintError(
+            f"One number is expected, and no list or array; received the shape {array.shape}."
+        )
     return array.item()
 
 

@@ -22,6 +22,9 @@ _BARE_PATH = rf"(?<![\w./]){_PATH_START}[^\s\"'()<>\[\],;]*"
 # Where an object lies in memory, which differs from run to run.
 _ADDRESS = r"0x[0-9a-fA-F]+"
 
+# A longer message is cut: nobody reads it, and it would fill the notebook.
+_MOST_CHARACTERS = 5000
+
 
 @contextlib.contextmanager
 def expected_error(error_type, text):
@@ -40,6 +43,8 @@ def expected_error(error_type, text):
     ------
     AssertionError
         If the block raises nothing, or another type, or on TensorFlow another text.
+    TypeError
+        If `error_type` is no class of exceptions, or `text` is no text.
 
     Examples
     --------
@@ -48,25 +53,49 @@ def expected_error(error_type, text):
     ...     history["acc"]
     KeyError: 'acc'
     """
-    expected = f"this block must raise {_names(error_type)} with the text {text!r}"
+    kinds = error_type
+    if not isinstance(error_type, tuple):
+        kinds = (error_type,)
+    if not kinds or not all(_is_exception(kind) for kind in kinds):
+        raise TypeError("`error_type` must be a class of exceptions, or a tuple of them.")
+    if not isinstance(text, str):
+        raise TypeError(f"`text` must be text; received a {type(text).__name__}.")
+    expected = f"this block must raise {_names(kinds)} with the text {text!r}"
     try:
         yield
     except Exception as error:
         name = type(error).__name__
-        message = re.sub(_TERMINAL_CODE, "", str(error))
+        message = re.sub(_TERMINAL_CODE, "", _message_of(error))
         if not isinstance(error, error_type):
-            raise AssertionError(f"{expected}; it raised {name}: {message}") from error
+            raise AssertionError(f"{expected}; it raised {name}: {_cut(message)}") from error
         if text not in message and _on_tensorflow():
-            raise AssertionError(f"{expected}; it raised {name} without it: {message}") from error
-        print(f"{name}: {_shorten(message)}")
+            raise AssertionError(
+                f"{expected}; it raised {name} without it: {_cut(message)}"
+            ) from error
+        print(f"{name}: {_shorten(_cut(message))}")
     else:
         raise AssertionError(f"{expected}; it raised nothing")
 
 
-def _names(error_type):
-    if isinstance(error_type, tuple):
-        return " or ".join(kind.__name__ for kind in error_type)
-    return error_type.__name__
+def _is_exception(kind):
+    return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
+def _message_of(error):
+    try:
+        return str(error)
+    except Exception:
+        return "(an error whose message cannot be shown)"
+
+
+def _cut(message):
+    if len(message) > _MOST_CHARACTERS:
+        return message[:_MOST_CHARACTERS] + "…"
+    return message
+
+
+def _names(kinds):
+    return " or ".join(kind.__name__ for kind in kinds)
 
 
 def _on_tensorflow():

@@ -5,6 +5,7 @@ Keras is imported where it is needed, so that reading a card does not cost its i
 
 import hashlib
 import io
+import itertools
 import json
 from importlib import resources
 
@@ -15,6 +16,9 @@ from mnist_helpers.keras_settings import keras_defaults
 IMAGE_SIDE = 28
 N_PIXELS = IMAGE_SIDE**2
 N_DIGITS = 10
+# More would build for minutes, or ask for more memory than there is.
+MOST_UNITS = 10_000
+MOST_LAYERS = 100
 DROPOUT_PLACES = ("after_convolutions", "after_dense", "both")
 
 READER_FILTERS = (16, 48, 64, 96, 128)
@@ -24,6 +28,9 @@ READER_DROPOUT = 0.3
 # The ten digits, and one more for pictures of no digit.
 N_READER_OUTPUTS = N_DIGITS + 1
 
+# A received value is quoted up to here.
+_QUOTED_CHARACTERS = 80
+
 
 def build_mlp(hidden_units=(512, 512), dropout=0.2):
     """Build a multilayer perceptron; the defaults are Gregor Koehler's (669,706 parameters).
@@ -31,7 +38,8 @@ def build_mlp(hidden_units=(512, 512), dropout=0.2):
     Parameters
     ----------
     hidden_units : sequence of int
-        Units of each hidden layer, one or more. Each layer is followed by ReLU and dropout.
+        Units of each hidden layer, 1 to 10,000; one layer or more. Each is followed by ReLU and
+        dropout.
     dropout : float
         Share of activations set to zero while training, 0 <= dropout < 1.
 
@@ -43,7 +51,7 @@ def build_mlp(hidden_units=(512, 512), dropout=0.2):
     Raises
     ------
     ValueError
-        If a value is out of range.
+        If a value is out of range, or of another kind.
 
     Examples
     --------
@@ -53,7 +61,7 @@ def build_mlp(hidden_units=(512, 512), dropout=0.2):
     with keras_defaults():
         import keras
 
-    _check_sizes("hidden_units", hidden_units)
+    hidden_units = _check_sizes("hidden_units", hidden_units)
     _check_dropout(dropout)
     layers = [keras.Input(shape=(N_PIXELS,), name="pixels")]
     for i, units in enumerate(hidden_units, start=1):
@@ -75,8 +83,8 @@ def build_cnn(
     Parameters
     ----------
     conv_filters, kernel_sizes : sequence of int
-        Filters and window size of each convolution, equally many. Each convolution is followed by
-        ReLU and by 2×2 max pooling.
+        Filters, 1 to 10,000, and window size of each convolution, equally many. Each convolution
+        is followed by ReLU and by 2×2 max pooling.
     dense_units : sequence of int
         Units of each dense layer between the convolutions and the output, one or more.
     dropout : float
@@ -92,7 +100,8 @@ def build_cnn(
     Raises
     ------
     ValueError
-        If a value is out of range, or if the convolutions leave nothing of a 28×28 image.
+        If a value is out of range or of another kind, or if the convolutions leave nothing of a
+        28×28 image.
 
     Examples
     --------
@@ -102,14 +111,14 @@ def build_cnn(
     with keras_defaults():
         import keras
 
-    _check_sizes("conv_filters", conv_filters)
-    _check_sizes("kernel_sizes", kernel_sizes)
-    _check_sizes("dense_units", dense_units)
+    conv_filters = _check_sizes("conv_filters", conv_filters)
+    kernel_sizes = _check_sizes("kernel_sizes", kernel_sizes)
+    dense_units = _check_sizes("dense_units", dense_units)
     _check_dropout(dropout)
     _check_convolutions(conv_filters, kernel_sizes)
-    if dropout_place not in DROPOUT_PLACES:
+    if not isinstance(dropout_place, str) or dropout_place not in DROPOUT_PLACES:
         raise ValueError(
-            f"`dropout_place` must be one of {DROPOUT_PLACES}; received {dropout_place!r}."
+            f"`dropout_place` must be one of {DROPOUT_PLACES}; received {_quote(dropout_place)}."
         )
 
     layers = [keras.Input(shape=(IMAGE_SIDE, IMAGE_SIDE, 1), name="image")]
@@ -244,26 +253,44 @@ def read_card(name):
     """
     path = resources.files("mnist_helpers") / "pretrained" / "cards.json"
     cards = json.loads(path.read_text(encoding="utf-8"))
-    if name not in cards:
-        raise ValueError(f"`name` must be one of {', '.join(cards)}; received {name!r}.")
+    if not isinstance(name, str) or name not in cards:
+        raise ValueError(f"`name` must be one of {', '.join(cards)}; received {_quote(name)}.")
     return cards[name]
 
 
 def _check_sizes(name, sizes):
-    is_valid = len(sizes) > 0
+    """Return sizes as a list of plain int."""
+    expected = f"`{name}` must be a list of one or more whole numbers from 1 to {MOST_UNITS:,}"
+    try:
+        sizes = list(itertools.islice(sizes, MOST_LAYERS + 1))
+    except Exception:
+        raise ValueError(f"{expected}; received {_quote(sizes)}.") from None
+    is_valid = 1 <= len(sizes) <= MOST_LAYERS
     for size in sizes:
         # To Python, True is the whole number 1.
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        is_whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
+        if not is_whole or not 1 <= size <= MOST_UNITS:
             is_valid = False
     if not is_valid:
-        raise ValueError(
-            f"`{name}` must be one or more whole numbers above 0; received {list(sizes)}."
-        )
+        raise ValueError(f"{expected}; received {_quote(sizes)}.")
+    return [int(size) for size in sizes]
 
 
 def _check_dropout(dropout):
-    if not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must be at least 0 and below 1; received {dropout}.")
+    is_number = isinstance(dropout, int | float | np.integer | np.floating)
+    if not is_number or not 0 <= dropout < 1:
+        raise ValueError(
+            f"`dropout` must be a number, at least 0 and below 1; received {_quote(dropout)}."
+        )
+
+
+def _quote(value):
+    """Return the beginning of a value's repr, in one line."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return " ".join(text[:_QUOTED_CHARACTERS].split())
 
 
 def _check_convolutions(conv_filters, kernel_sizes):

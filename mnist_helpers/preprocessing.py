@@ -278,8 +278,10 @@ def split_validation(x, y, fraction=0.1, *, seed=0):
         raise ValueError(f"`x` and `y` must be equally long; received {len(x)} and {len(y)}.")
     check_number("fraction", fraction)
     check_number("seed", seed)
-    if not 0 <= seed < _MAX_SEED:
-        raise ValueError(f"`seed` must be at least 0 and below {_MAX_SEED}; received {seed}.")
+    if not 0 <= seed < _MAX_SEED or int(seed) != seed:
+        raise ValueError(
+            f"`seed` must be a whole number, at least 0 and below {_MAX_SEED}; received {seed}."
+        )
     if not 0 <= fraction < 1:
         raise ValueError(f"`fraction` must be at least 0 and below 1; received {fraction}.")
     if fraction == 0:

@@ -47,7 +47,7 @@ def scale_epochs(epochs, n_images):
     Raises
     ------
     ValueError
-        If there are no images, or `epochs` is negative.
+        If there are no images, `epochs` is negative, or one of the two is no whole number.
     TypeError
         If one of the two is no number.
 
@@ -58,11 +58,18 @@ def scale_epochs(epochs, n_images):
     """
     check_number("epochs", epochs)
     check_number("n_images", n_images)
+    _check_whole("epochs", epochs)
+    _check_whole("n_images", n_images)
     if epochs < 0:
         raise ValueError(f"`epochs` must be at least 0; received {epochs}.")
     if n_images < 1:
         raise ValueError(f"`n_images` must be at least 1; received {n_images}.")
     return max(epochs, round(epochs * N_FIT_IMAGES / n_images))
+
+
+def _check_whole(name, value):
+    if int(value) != value:
+        raise ValueError(f"`{name}` must be a whole number; received {value}.")
 
 
 def steps_per_execution(n_steps):
@@ -83,7 +90,7 @@ def steps_per_execution(n_steps):
     Raises
     ------
     ValueError, TypeError
-        If `n_steps` is below 1, or no number.
+        If `n_steps` is below 1, or no whole number.
 
     Examples
     --------
@@ -91,6 +98,7 @@ def steps_per_execution(n_steps):
     True
     """
     check_number("n_steps", n_steps)
+    _check_whole("n_steps", n_steps)
     if n_steps < 1:
         raise ValueError(f"`n_steps` must be at least 1; received {n_steps}.")
     if keras.config.backend() == "tensorflow":

@@ -1,6 +1,7 @@
 """Each check accepts what is right, and has a hint for each typical mistake."""
 
 import itertools
+import random
 import threading
 import time
 from pathlib import Path
@@ -50,6 +51,18 @@ def twice(images, labels):
     return images[rng.permutation(len(images))], labels[rng.permutation(len(labels))]
 
 
+def shuffle_pairs(images, labels):
+    both = list(zip(images, labels, strict=True))
+    random.shuffle(both)
+    return list(zip(*both, strict=True))
+
+
+def exchange_two(images, labels):
+    order = np.arange(len(labels))
+    order[[0, -1]] = order[[-1, 0]]
+    return images[order], labels[order]
+
+
 def draw(images, labels):
     chosen = np.random.default_rng(0).integers(len(labels), size=len(labels))
     return images[chosen], labels[chosen]
@@ -76,6 +89,7 @@ WRONG = {
         lambda image: 1 - image,
         lambda image: image[::-1],
         lambda image: image[:, ::-1],
+        lambda image: image.max() - image,
         lambda image: 255 - image // 2,
         lambda image: image[0],
         lambda image: image.reverse(),
@@ -84,6 +98,7 @@ WRONG = {
         lambda labels: len(labels == 7),
         lambda labels: labels.sum(),
         lambda labels: 7 * (labels == 7).sum(),
+        lambda labels: (labels >= 7).sum(),
         lambda labels: labels == 7,
         lambda labels: 4,
         lambda labels: labels.count(7),
@@ -109,6 +124,8 @@ WRONG = {
         draw,
         lambda images, labels: (images, labels),
         lambda images, labels: images,
+        lambda images, labels: (images[::-1], labels[::-1]),
+        exchange_two,
         lambda images, labels: np.random.shuffle(zip(images, labels, strict=True)),
     ],
     "crossentropy": [
@@ -117,6 +134,7 @@ WRONG = {
         lambda p, y: -np.log((p * y).sum(axis=1)),
         lambda p, y: -(y * np.log(p)).mean(),
         lambda p, y: -np.log10((p * y).sum(axis=1)).mean(),
+        lambda p, y: -np.log2((p * y).sum(axis=1)).mean(),
         lambda p, y: ((p - y) ** 2).mean(),
     ],
     "window": [
@@ -154,6 +172,12 @@ WRONG = {
         FAIR | {"seed": [1]},
         FAIR | {"epochs": [5, 10]},
         FAIR | {"dropout": [0.2]},
+        FAIR | {"dropout": [0.2, 0.2]},
+        FAIR | {"dropout": [0.2, 2]},
+        FAIR | {"dropout": [0.2], "epochs": [5, 10]},
+        FAIR | {"seed": [1, "1"]},
+        FAIR | {"epochs": []},
+        {1: [2]} | FAIR,
         FAIR | {"evaluate_on": "validation"},
         [0.0, 0.2],
     ],
@@ -162,6 +186,7 @@ WRONG = {
         lambda a, b: t_interval(b - a),
         lambda a, b: t_interval(a - b, t=1.96),
         lambda a, b: t_interval(a - b, ddof=0),
+        lambda a, b: t_interval(a - b)[::-1],
         lambda a, b: (a - b).mean(),
         lambda a, b: (0, 1),
     ],
@@ -187,7 +212,7 @@ RIGHT = {
         lambda sizes: np.sum([(a + 1) * b for a, b in pairs(sizes)]),
         lambda sizes: float(sum((a + 1) * b for a, b in pairs(sizes))),
     ],
-    "shuffle": [lambda images, labels: [images[::-1], labels[::-1]]],
+    "shuffle": [shuffle_pairs],
     "crossentropy": [
         lambda p, y: -(y * np.log(p)).sum() / len(y),
         lambda p, y: np.float32(-np.mean(np.log(p[np.arange(len(y)), y.argmax(axis=1)]))),
@@ -473,8 +498,7 @@ class Slow:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_an_answer_that_takes_long_is_not_waited_for(name, capsys, monkeypatch):
-    monkeypatch.setattr(exercises, "_CALL_SECONDS", 0.05)
-    monkeypatch.setattr(exercises, "_READ_SECONDS", 0.05)
+    monkeypatch.setattr(exercises, "_CHECK_SECONDS", 0.05)
     over = threading.Event()
     slow = Slow(over)
     try:
@@ -487,7 +511,7 @@ def test_an_answer_that_takes_long_is_not_waited_for(name, capsys, monkeypatch):
 
 
 def test_a_loop_without_end_is_named(capsys, monkeypatch):
-    monkeypatch.setattr(exercises, "_CALL_SECONDS", 0.05)
+    monkeypatch.setattr(exercises, "_CHECK_SECONDS", 0.05)
     over = threading.Event()
     try:
         line = reply(exercises.check_invert, lambda image: over.wait(60), capsys)

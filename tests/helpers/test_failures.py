@@ -148,3 +148,33 @@ def test_the_rest_of_a_message_is_left_as_it_is(message, capsys):
 def test_codes_for_bold_type_are_not_text(capsys):
     out = printed(capsys, ValueError("\x1b[1mExpected shape\x1b[0m (None, 784)"), "shape (None")
     assert out == "ValueError: Expected shape (None, 784)\n"
+
+
+@pytest.mark.parametrize("kind", ["ValueError", None, (), (ValueError, "x"), int, ValueError("x")])
+def test_what_is_no_class_of_exceptions_is_refused(kind):
+    with pytest.raises(TypeError, match="`error_type` must be a class of exceptions"):
+        with failures.expected_error(kind, "x"):
+            raise ValueError("x")
+
+
+def test_the_text_must_be_text():
+    with pytest.raises(TypeError, match="`text` must be text; received a NoneType"):
+        with failures.expected_error(ValueError, None):
+            raise ValueError("x")
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_an_error_whose_message_raises_is_told_all_the_same(capsys):
+    out = printed(capsys, MuteError())
+    assert out == "MuteError: (an error whose message cannot be shown)\n"
+
+
+def test_a_message_of_ten_megabytes_is_cut(capsys):
+    assert len(printed(capsys, ValueError("x" * 10**7))) < 6000
+    with pytest.raises(AssertionError) as caught:
+        printed(capsys, ValueError("x" * 10**7), "y")
+    assert len(str(caught.value)) < 6000

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from support.odd_values import ODD_VALUES, one_line_errors
 from support.project import ROOT
 
 from mnist_helpers import evaluation, models
@@ -90,6 +93,28 @@ def test_dropout_goes_where_it_is_told(place, n_dropout, before_flatten):
 def test_impossible_designs_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize(
+    "sizes", [5, None, "32", [0], [2.0], [10**9], [32] * 101, itertools.count()]
+)
+def test_sizes_that_are_none_are_refused(sizes):
+    with pytest.raises(ValueError, match="`hidden_units` must be a list of one or more whole"):
+        models.build_mlp(sizes)
+
+
+@given(value=ODD_VALUES)
+@settings(max_examples=80, derandomize=True, database=None, deadline=None)
+def test_whatever_a_design_is_made_of_there_is_a_network_or_one_line(value):
+    one_line_errors(models.build_mlp, [1], value)
+    one_line_errors(models.build_cnn, value, value)
+    one_line_errors(models.build_cnn, dropout_place=value, dense_units=[1], conv_filters=[1, 1])
+    one_line_errors(models.read_card, value)
+
+
+def test_numpy_s_whole_numbers_are_sizes_too():
+    network = models.build_mlp(np.array([32, 16]), np.float32(0.5))
+    assert network.count_params() == models.build_mlp([32, 16], 0.5).count_params()
 
 
 def test_what_is_just_possible_is_built():

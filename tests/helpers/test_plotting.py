@@ -7,7 +7,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from sklearn.metrics import confusion_matrix
+from support.odd_values import ODD_VALUES, one_line_errors
 
 from mnist_helpers import models, plotting
 
@@ -229,6 +231,199 @@ print(sorted({"keras", "tensorflow"} & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout == "[]\n", run.stderr
+
+
+# --- what cannot be drawn ----------------------------------------------------------------------
+
+REFUSED = {
+    "one image alone": (lambda: plotting.plot_digits(DIGITS[0]), r"images\[None\]"),
+    "a number": (lambda: plotting.plot_digits(3), "28×28 pixels"),
+    "too many images": (
+        lambda: plotting.plot_digits(np.zeros((501, 28, 28), "uint8")),
+        "up to 500 `images`; received 501",
+    ),
+    "integers": (lambda: plotting.plot_digits(DIGITS.astype(int)), "received int64"),
+    "gray levels as float": (lambda: plotting.plot_digits(DIGITS / 1), "between 0 and 1"),
+    "NaN": (lambda: plotting.plot_digits(DIGITS * np.nan), "NaN or infinity"),
+    "infinity": (lambda: plotting.plot_digits(np.full((1, 784), np.inf)), "NaN or infinity"),
+    "complex": (lambda: plotting.plot_digits(DIGITS * 1j), "received complex128"),
+    "text": (lambda: plotting.plot_digits(np.full((1, 784), "x")), "received <U1"),
+    "no column": (lambda: plotting.plot_digits(DIGITS, n_cols=0), "`n_cols` must be a whole"),
+    "half a column": (lambda: plotting.plot_digits(DIGITS, n_cols=2.5), "received 2.5"),
+    "a million columns": (lambda: plotting.plot_digits(DIGITS, n_cols=10**6), "from 1 to 50"),
+    "titles without end": (lambda: plotting.plot_digits(DIGITS, iter("abc")), "`titles` must be"),
+    "pixels in a row": (lambda: plotting.plot_pixels(DIGITS[0].ravel()), r"shape \(28, 28\)"),
+    "pixels as float": (
+        lambda: plotting.plot_pixels(DIGITS[0] / 255),
+        "as uint8; received float64",
+    ),
+    "shares of gray": (lambda: plotting.plot_histogram(DIGITS[0] / 255), "received float64"),
+    "no pixel": (lambda: plotting.plot_histogram(DIGITS[:0]), r"received uint8 \(0, 28, 28\)"),
+    "rows of ten": (lambda: plotting.plot_class_counts(np.eye(10, dtype=int)), "argmax"),
+    "a label of 10": (lambda: plotting.plot_class_counts([1, 10]), "received 1 to 10"),
+    "a label below 0": (lambda: plotting.plot_class_counts([-1]), "received -1 to -1"),
+    "labels in float": (lambda: plotting.plot_class_counts([1.0]), "received float64"),
+    "a history's object": (lambda: plotting.plot_history(object()), "`history` must be a dict"),
+    "no loss": (lambda: plotting.plot_history({"accuracy": [1]}), "must have a loss"),
+    "no epoch": (lambda: plotting.plot_history({"loss": []}), r"history\['loss'\] must be a list"),
+    "one number": (lambda: plotting.history_in_words({"loss": 0.1}), "one number for each epoch"),
+    "losses in text": (lambda: plotting.history_in_words({"loss": ["a"]}), "received <U1"),
+    "three axes": (lambda: plotting.plot_history(HISTORY, plt.subplots(1, 3)[1]), "two Axes"),
+    "a label too few": (lambda: plotting.plot_predictions(DIGITS, [1] * 6, [1] * 7), "`labels`"),
+    "a row of ten": (lambda: plotting.plot_predictions(DIGITS, [1] * 7, np.eye(7)), "argmax"),
+    "a table of shares": (lambda: plotting.plot_confusion(np.eye(10)), "received float64"),
+    "two digits": (lambda: plotting.plot_confusion([[1, 2], [3, 4]]), r"\(2, 2\)"),
+    "counts below 0": (lambda: plotting.plot_confusion(-np.eye(10, dtype=int)), "received -1"),
+    "eleven": (lambda: plotting.plot_probabilities([0.1] * 11), r"received float64 \(11,\)"),
+    "percent": (lambda: plotting.plot_probabilities([10] * 10), "received 10 to 10"),
+    "NaN in it": (lambda: plotting.plot_probabilities([0.1] * 9 + [np.nan]), "NaN or infinity"),
+    "no such digit": (
+        lambda: plotting.plot_probabilities([0.1] * 10, 10),
+        "`label` must be a digit",
+    ),
+    "no axes": (lambda: plotting.plot_confusion(np.eye(10, dtype=int), plt), "received a module"),
+    "no model": (lambda: plotting.plot_network(None), "received a NoneType"),
+    "nothing to show": (lambda: plotting.show(None, ALT), "`axes` must be"),
+    "no figure": (lambda: plotting.png_bundle(None, ALT), "`figure` must be"),
+    "no words": (lambda: plotting.png_bundle(plt.figure(), None), "`alt` must be text"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_cannot_be_drawn_is_refused_in_one_line(kind):
+    draw, words = REFUSED[kind]
+    n_figures = len(plt.get_fignums())
+    with pytest.raises((ValueError, TypeError), match=words) as caught:
+        draw()
+    assert len(str(caught.value).splitlines()) == 1
+    # No empty figure is left, which Jupyter would show.
+    if kind not in ("three axes", "no words"):
+        assert len(plt.get_fignums()) == n_figures
+
+
+@given(value=ODD_VALUES, other=ODD_VALUES)
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+def test_whatever_is_drawn_there_is_a_drawing_or_one_line(value, other):
+    with plotting.course_style():
+        one_line_errors(plotting.plot_digits, value)
+        one_line_errors(plotting.plot_digits, DIGITS[:2], value)
+        one_line_errors(plotting.plot_digits, DIGITS[:1], n_cols=value)
+        one_line_errors(plotting.plot_pixels, value)
+        one_line_errors(plotting.plot_histogram, value, other)
+        one_line_errors(plotting.plot_class_counts, value)
+        one_line_errors(plotting.plot_history, value)
+        one_line_errors(plotting.plot_history, {"loss": value, "val_loss": other})
+        one_line_errors(plotting.history_in_words, {"loss": value, "accuracy": other})
+        one_line_errors(plotting.plot_predictions, DIGITS[:1], value, other)
+        one_line_errors(plotting.plot_confusion, value, other)
+        one_line_errors(plotting.plot_probabilities, value)
+        one_line_errors(plotting.plot_probabilities, [0.1] * 10, value)
+        one_line_errors(plotting.plot_network, value)
+        one_line_errors(plotting.show, value, ALT)
+        plt.close("all")
+
+
+def test_a_loss_that_is_no_number_leaves_a_gap(recwarn):
+    broken = {"loss": [2.0, np.inf, np.nan], "accuracy": [0.1, 0.1, 0.1], "extra": "x"}
+    axes = plotting.plot_history(broken)
+    plotting.png_bundle(axes[0].figure, ALT)
+    assert "training loss goes from 2.0000 to nan" in plotting.history_in_words(broken)
+    assert list(recwarn) == []
+
+
+def test_a_history_without_accuracy_is_drawn_without_a_warning(recwarn):
+    accuracy, loss = plotting.plot_history({"loss": [2.0, 1.0]})
+    assert (len(accuracy.lines), len(loss.lines)) == (0, 1)
+    assert list(recwarn) == []
+
+
+def test_titles_are_shown_as_they_are():
+    odd = ["$x$", "a_b^{", "two\nlines", "\ud800half", "\u202eturned", "x" * 10**6, "\\frac"]
+    axes = plotting.plot_digits(DIGITS, odd)
+    titles = [ax.get_title() for ax in axes.flat[:7]]
+    assert titles[:5] == ["$x$", "a_b^{", "two\nlines", " half", " turned"]
+    assert len(titles[5]) == 100
+    # Nothing is taken for a formula.
+    assert not any(ax.title.get_parse_math() for ax in axes.flat[:7])
+    data, _ = plotting.png_bundle(axes[0, 0].figure, ALT)
+    assert data["image/png"].startswith(b"\x89PNG")
+
+
+def long_names():
+    from keras import Input, Sequential, layers
+
+    parts = [
+        layers.SeparableConv2D(8, 3),
+        layers.BatchNormalization(),
+        layers.LayerNormalization(),
+        layers.SpatialDropout2D(0.3),
+        layers.GlobalAveragePooling2D(),
+        layers.ActivityRegularization(),
+        layers.GaussianNoise(0.1),
+        layers.Dense(10),
+    ]
+    # As many as the largest networks have, without their memory.
+    parts[-1].count_params = lambda: 175_000_000_000
+    return Sequential([Input((28, 28, 1)), *parts], name="a_$x$_net")
+
+
+@pytest.mark.parametrize("build", [long_names, models.build_reader, models.build_cnn])
+def test_the_captions_of_a_network_stand_apart(build):
+    ax = plotting.plot_network(build())
+    figure = ax.figure
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    *columns, row_names = boxes
+    in_a_row = [row_names, *columns]
+    for left, right in zip(in_a_row[:-1], in_a_row[1:], strict=True):
+        assert left.x1 < right.x0
+    # They end above the lower edge of the figure.
+    assert min(box.y0 for box in boxes) > 0
+    last_lines = {len(text.get_text().split("\n")) for text in ax.texts}
+    assert len(last_lines) == 1
+
+
+def test_a_long_kind_of_layer_is_broken_at_its_capitals():
+    words = texts(plotting.plot_network(long_names()))
+    assert "\nSeparable\nConv\n26×26×8\n25" in words
+    assert "\n\nBatchNorm\n26×26×8\n32" in words
+    assert "\nSpatial\nDropout2D\n26×26×8\nrate 0.3" in words
+    assert "Global\nAverage\nPool\n8\n–" in words
+    assert "\nActivity\nRegulariz…\n8\n–" in words
+    assert words[-1] == "\n\nlayer\noutput\nparameters"
+
+
+def unbuilt():
+    from keras import Sequential, layers
+
+    return Sequential([layers.Dense(3)])
+
+
+def of_any_size():
+    from keras import Input, Sequential, layers
+
+    return Sequential([Input((None, None, 1)), layers.Conv2D(8, 3)])
+
+
+def deep():
+    from keras import Input, Sequential, layers
+
+    return Sequential([Input((4,)), *[layers.ReLU() for _ in range(101)]])
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (unbuilt, "must be built"),
+        (of_any_size, "the input has"),
+        (deep, "at most 100 layers; received 101"),
+    ],
+)
+def test_a_model_that_has_no_diagram_is_refused(build, words):
+    model = build()
+    with pytest.raises(ValueError, match=words):
+        plotting.plot_network(model)
+    assert plt.get_fignums() == []
 
 
 # --- settings of the user ----------------------------------------------------------------------

@@ -167,3 +167,8 @@ def test_whatever_comes_in_there_is_a_result_or_one_line(value, other):
         one_line_errors(convert, value)
     one_line_errors(split_validation, value, other, 0.5)
     one_line_errors(split_validation, INDICES, LABELS, value, seed=other)
+
+
+def test_a_seed_is_a_whole_number():
+    with pytest.raises(ValueError, match="`seed` must be a whole number"):
+        split_validation(INDICES, LABELS, 0.5, seed=1.5)

@@ -45,6 +45,19 @@ def test_whatever_comes_in_there_is_a_result_or_one_line(value, other):
     one_line_errors(training.OneCycle, 0.1, 10, value)
 
 
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (training.scale_epochs, (2.5, 1350)),
+        (training.scale_epochs, (5, 1350.5)),
+        (training.steps_per_execution, (2.5,)),
+    ],
+)
+def test_what_is_counted_is_whole(function, arguments):
+    with pytest.raises(ValueError, match="must be a whole number; received"):
+        function(*arguments)
+
+
 def small_fit(**options):
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).random((64, 8), dtype="float32")
