@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mnist_helpers.foreign_files import ForeignFileError, open_plain
+
 # The back ends that can train a network.
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -44,6 +46,8 @@ ACCEPTED = {
 }
 
 _STDERR_DESCRIPTOR = 2
+# Keras writes less than 200.
+_MAX_FILE_BYTES = 1_000_000
 
 
 class KerasSettingsError(ValueError):
@@ -271,14 +275,22 @@ def _read_file(file):
     # As Keras asks: what lies in a folder that this user may not enter does not exist either.
     if not os.path.exists(file):
         return {}
-    # To open a named pipe would wait for ever.
-    if not os.path.isfile(file):
-        raise KerasSettingsError(f"{file}, Keras' settings file, is no plain file: {cure}")
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        with open_plain(file) as opened:
+            content = opened.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = error.strerror or error
         raise KerasSettingsError(f"{file}, Keras' settings file: {reason}: {cure}") from None
+    except ForeignFileError as error:
+        raise KerasSettingsError(
+            f"{file}, Keras' settings file, must be a plain file; it is {error}: {cure}"
+        ) from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise KerasSettingsError(
+            f"{file}, Keras' settings file, may have at most {_MAX_FILE_BYTES:,} bytes: {cure}"
+        )
+    try:
+        stored = json.loads(content.decode("utf-8"))
     except ValueError:
         # Neither text nor JSON: Keras passes over it, too. Another program may be writing it.
         return {}

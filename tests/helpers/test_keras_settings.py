@@ -94,12 +94,12 @@ def test_a_file_that_is_no_object_is_named(file, text):
 
 def test_what_is_no_plain_file_is_named_and_not_opened(file):
     file.mkdir()
-    with pytest.raises(KerasSettingsError, match=f"{file}.* is no plain file"):
+    with pytest.raises(KerasSettingsError, match=f"{file}.* must be a plain file"):
         read_settings()
     file.rmdir()
     # Whoever opens it waits for ever.
     os.mkfifo(file)
-    with pytest.raises(KerasSettingsError, match=f"{file}.* is no plain file"):
+    with pytest.raises(KerasSettingsError, match=f"{file}.* must be a plain file"):
         read_settings()
 
 
@@ -109,7 +109,7 @@ def test_a_file_that_may_not_be_read_is_named(file, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(KerasSettingsError, match=f"{file}.*: Permission denied: mend it"):
         read_settings()
 
