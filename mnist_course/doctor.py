@@ -448,7 +448,10 @@ def check_figures():
 
 def draw_figure():
     """Draw a figure in the course's style, and print with which matplotlib."""
-    import matplotlib
+    from mnist_helpers.library_settings import matplotlib_defaults
+
+    with matplotlib_defaults():
+        import matplotlib
 
     # A screen is not needed, and may be missing.
     matplotlib.use("agg")

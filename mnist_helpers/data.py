@@ -27,6 +27,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from mnist_helpers.foreign_files import ForeignFileError, check_zip_list, open_plain
+from mnist_helpers.library_settings import tqdm_defaults
 from mnist_helpers.scratch import scratch_folder
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -257,7 +258,9 @@ def _search():
 
 
 def _own_cache():
-    import pooch
+    # It imports tqdm, as below.
+    with tqdm_defaults():
+        import pooch
 
     try:
         folder = pooch.os_cache("mnist_helpers")
@@ -357,7 +360,8 @@ def _root_cause(error):
 
 def _download(url, target):
     """Download MNIST, check it, and only then put it where `target` says."""
-    from tqdm import tqdm
+    with tqdm_defaults():
+        from tqdm import tqdm
 
     target.parent.mkdir(parents=True, exist_ok=True)
     bar = tqdm(

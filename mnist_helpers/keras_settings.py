@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from mnist_helpers.foreign_files import ForeignFileError, open_plain
+from mnist_helpers.library_settings import matplotlib_defaults, set_variables
 
 # The back ends that can train a network.
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -97,7 +98,8 @@ def keras_defaults(*, keep_messages=False):
         "KERAS_MAX_STEPS_PER_EPOCH": None,
     }
     messages = contextlib.nullcontext() if keep_messages else _silence_stderr()
-    with messages, _set_variables(variables):
+    # Keras imports matplotlib, and ends where that ends.
+    with messages, set_variables(variables), matplotlib_defaults():
         yield
     keras = sys.modules.get("keras")
     if keras is not None:
@@ -306,25 +308,6 @@ def _read_file(file):
 
 def _is_installed(module):
     return module in sys.modules or importlib.util.find_spec(module) is not None
-
-
-@contextlib.contextmanager
-def _set_variables(variables):
-    """Set environment variables during a block; None takes one away."""
-    before = {name: os.environ.get(name) for name in variables}
-    _write_variables(variables)
-    try:
-        yield
-    finally:
-        _write_variables(before)
-
-
-def _write_variables(variables):
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -9,12 +9,15 @@ import io
 import math
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.backends import backend_registry
 
 from mnist_helpers import in_notebook
+from mnist_helpers.library_settings import matplotlib_defaults
+
+with matplotlib_defaults():
+    import matplotlib
+    import matplotlib.pyplot as plt
+    from matplotlib.backends import backend_registry
 
 IMAGE_SIDE = 28
 N_DIGITS = 10

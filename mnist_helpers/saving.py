@@ -393,13 +393,16 @@ def _check_memory(path, config):
     # Keras keeps for each thread which names are taken, and which variables it has yet to make:
     # those of this thread vanish with it.
     with ThreadPoolExecutor(1) as thread:
-        n_weights = thread.submit(_count_weights, path, config).result()
+        shapes = thread.submit(_list_shapes, config).result()
+    n_weights = sum(math.prod(shape) for shape in shapes)
     limit = min(_MAX_WEIGHTS, n_stored + _UNSTORED_WEIGHTS)
     if n_weights > limit:
         raise _BadModelError(
             f"{path}: the model may have at most {limit:,} weights, because its file holds "
             f"{n_stored:,} bytes; received {n_weights:,}: save the model again, with save_model"
         )
+    for shape in shapes:
+        _check_multiplications(path, shape)
 
 
 def _check_settings(path, config):
@@ -460,8 +463,8 @@ def _times_built(value):
     return max(1, len(layers))
 
 
-def _count_weights(path, config):
-    """Build a model whose variables have shapes and no values, and count them."""
+def _list_shapes(config):
+    """Build a model whose variables have shapes and no values, and return the shapes."""
     with keras_defaults():
         import keras
 
@@ -474,11 +477,20 @@ def _count_weights(path, config):
             parts += keras.tree.flatten(
                 keras.saving.deserialize_keras_object(metrics, safe_mode=True)
             )
-    n_weights = 0
+    shapes = []
     for part in parts:
         for variable in getattr(part, "variables", []):
-            n_weights += math.prod(variable.shape)
-    return n_weights
+            shapes.append(variable.shape)
+    return shapes
+
+
+def _check_multiplications(path, shape):
+    """Refuse a matrix that would take long to fill with first values that are orthogonal."""
+    if len(shape) > 1 and math.prod(shape) * min(shape) > _MAX_MULTIPLICATIONS:
+        raise _BadModelError(
+            f"{path}: the number of a layer's weights, times their smallest side, may be at most "
+            f"{_MAX_MULTIPLICATIONS:,}; received the shape {tuple(shape)}"
+        )
 
 
 def _split_off_compilation(config):

@@ -242,9 +242,9 @@ def test_a_plain_import_of_keras_is_seen():
     assert keras_imports(plain) == ({2, 5}, {5})
 
 
-def test_the_packages_import_keras_with_its_defaults_alone():
+def test_the_packages_and_benchmarks_import_keras_with_its_defaults_alone():
     found = 0
-    for package in ("mnist_helpers", "mnist_course"):
+    for package in ("mnist_helpers", "mnist_course", "benchmarks"):
         for path in (ROOT / package).rglob("*.py"):
             lines, inside = keras_imports(path.read_text("utf-8"))
             assert lines == inside, path
