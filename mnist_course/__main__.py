@@ -33,6 +33,7 @@ import warnings  # noqa: E402
 
 from mnist_course.signals import INTERRUPTED, Stopped, stop_on_signals  # noqa: E402
 from mnist_course.terminal import HOME_ADVICE, guard_output, has_home, printable, shorten  # noqa: E402
+from mnist_course.variables import explain_failed_import  # noqa: E402
 
 _REFUSED = 2
 # Commands whose kernels import what lies in the folder where they start.
@@ -107,6 +108,10 @@ def _run_command(arguments):
         _print_message("there is not enough memory: close other programs and notebooks")
         return _REFUSED
     except Exception as error:
+        cause = explain_failed_import(error)
+        if cause:
+            _print_message(cause)
+            return _REFUSED
         if _is_meant_for_the_user(error):
             _print_message(str(error) or type(error).__name__)
             return _REFUSED
