@@ -5,6 +5,7 @@ library reaches it, and of all that Python offers only a thread can be left behi
 """
 
 import contextlib
+import ctypes
 import errno
 import fnmatch
 import hashlib
@@ -381,31 +382,62 @@ def _download(url, target):
 
 def _fetch_within_time(url, part, bar):
     """Run `_fetch` in a thread, and leave it behind when the time is up."""
-    abandoned = threading.Event()
+    threads = []
     with ThreadPool(1) as pool:
-        job = pool.apply_async(_fetch, (url, part, bar, abandoned))
+        job = pool.apply_async(_fetch_in_thread, (url, part, bar, threads))
         try:
             job.get(DOWNLOAD_SECONDS)
         except multiprocessing.TimeoutError:
             raise TimeoutError(f"not finished after {DOWNLOAD_SECONDS} seconds") from None
         finally:
-            abandoned.set()
+            # A server that never comes to an end would keep it computing for ever.
+            for thread in list(threads):
+                _end_thread(thread)
 
 
-def _fetch(url, part, bar, abandoned):
+def _end_thread(thread):
+    """Let a thread end at its next step in Python; one that waits ends after that."""
+    set_error = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    set_error(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
+
+
+def _fetch_in_thread(url, part, bar, threads):
+    """Run `_fetch`; its thread stands in the list `threads` meanwhile."""
+    thread = threading.get_ident()
+    threads.append(thread)
+    try:
+        _fetch(url, part, bar)
+    finally:
+        threads.remove(thread)
+
+
+def _fetch(url, part, bar):
     """Write what an address gives into the file `part`, and tell the progress bar."""
     received = 0
     with _ask(url) as response, part.open("wb") as file:
         _check_status(response)
+        encoding = _find_encoding(response.headers)
         bar.total = _declared_size(response.headers)
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            if abandoned.is_set():
-                return
+        # Not unpacked by a library, which gives nothing back as long as empty parts follow.
+        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
             received += len(chunk)
             if received > MAX_BYTES:
                 raise _data_error(f"at most {MAX_BYTES:,} bytes", "more")
             file.write(chunk)
             bar.update(len(chunk))
+    if encoding == "gzip":
+        content = _unpack(part.read_bytes(), MAX_BYTES)
+        if len(content) > MAX_BYTES:
+            raise _data_error(f"at most {MAX_BYTES:,} bytes", "more")
+        part.write_bytes(content)
+
+
+def _find_encoding(headers):
+    """Return how what comes is packed for the way: "gzip" or "identity"."""
+    encoding = headers.get("Content-Encoding", "").strip().lower() or "identity"
+    if encoding not in ("identity", "gzip"):
+        raise _data_error("an answer that is not compressed, or as gzip", encoding)
+    return encoding
 
 
 def _ask(url):
@@ -415,7 +447,13 @@ def _ask(url):
     parts, user_and_password = _split_address(url)
     timeout = (CONNECT_SECONDS, READ_SECONDS)
     try:
-        return requests.get(parts.geturl(), auth=user_and_password, stream=True, timeout=timeout)
+        return requests.get(
+            parts.geturl(),
+            auth=user_and_password,
+            headers={"Accept-Encoding": "identity"},
+            stream=True,
+            timeout=timeout,
+        )
     except Exception as error:
         raise ConnectionError(_without_addresses(error)) from None
 
@@ -429,9 +467,6 @@ def _check_status(response):
 
 def _declared_size(headers):
     """Return how many bytes the server says will come, or None where it says nothing of use."""
-    # What is compressed for the way has another size once it is unpacked, which the bar counts.
-    if "Content-Encoding" in headers:
-        return None
     length = headers.get("Content-Length", "")
     if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS:
         return None
@@ -518,27 +553,26 @@ def _read_idx(folder):
         with open_plain(paths[0]) as file:
             stream = file
             if file.peek(2).startswith(_GZIP_MAGIC):
-                stream = io.BytesIO(_unpack(file, name))
+                _check_size(file)
+                shape, _ = _ARRAYS[name]
+                size = _idx_header_size(shape) + math.prod(shape)
+                stream = io.BytesIO(_unpack(file.read(), size))
             _check_idx_header(stream, name)
             arrays.append(_read_values(stream, name))
     return arrays
 
 
-def _unpack(file, name):
-    """Return what a gzipped file holds, at most a byte more than an array and its header."""
-    # Not the module gzip: of a name in the file's header that never ends, it reads each byte for
-    # itself, and it reads on and on where empty parts follow each other.
-    _check_size(file)
-    packed = file.read()
-    shape, _ = _ARRAYS[name]
-    size = _idx_header_size(shape) + math.prod(shape)
+def _unpack(packed, most):
+    """Return what gzipped bytes hold, or a byte more than `most`."""
+    # Not the module gzip: of a name in the header that never ends, it reads each byte for itself,
+    # and it reads on and on where empty parts follow each other.
     unpacker = zlib.decompressobj(wbits=_GZIP_WBITS)
-    content = unpacker.decompress(packed, size + 1)
-    if len(content) <= size and not unpacker.eof:
+    content = unpacker.decompress(packed, most + 1)
+    if len(content) <= most and not unpacker.eof:
         raise _data_error("whole files", "a damaged or cut one (its end is missing)")
     # Some programs fill up with zeros.
     if unpacker.unused_data.strip(b"\0"):
-        raise _data_error(f"{name} alone in its file", "more after it")
+        raise _data_error("a single gzipped file", "more after its end")
     return content
 
 
