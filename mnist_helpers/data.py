@@ -407,6 +407,9 @@ def _fetch_in_thread(url, part, bar, threads):
     threads.append(thread)
     try:
         _fetch(url, part, bar)
+    except SystemExit:
+        # From `_end_thread`: nobody waits for this thread any more.
+        return
     finally:
         threads.remove(thread)
 

@@ -19,9 +19,10 @@ from mnist_helpers.scratch import flush_to_disk, scratch_folder
 # The tutorial's networks take at most 15 kB of JSON, 7 levels deep, and 3 MB in all (measured).
 _MAX_JSON_BYTES = 2_000_000
 _MAX_JSON_DEPTH = 200
-_MAX_TOTAL_BYTES = 2**28
-# In float32, as many bytes. In memory there are several copies while they are read.
-_MAX_WEIGHTS = 2**26
+_MAX_TOTAL_BYTES = 2**27
+# In float32, as many bytes. There are several copies in memory while they are read: 1.7 GB, of a
+# file of 200 MB.
+_MAX_WEIGHTS = 2**25
 # Each weight takes a byte or more in the file; a model may have so many that are not stored.
 _UNSTORED_WEIGHTS = 1_000_000
 # Keras needs a millisecond to make a layer or to call it, and ten for a recurrent one. It builds a
