@@ -11,16 +11,19 @@ in the table is not trained again; delete it to start afresh.
 
 from functools import partial
 
-import keras
 import numpy as np
 import recipes
 from experiments import hold_out, load_prepared, run_side_by_side
-from keras import layers
 from table import FOLDER, append_table, describe_machine
 
 from mnist_helpers.augmentation import RandomWarp
 from mnist_helpers.evaluation import predict_digits
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.tables import load_table
+
+with keras_defaults():
+    import keras
+    from keras import layers
 
 
 def build_one_convolution():

@@ -10,14 +10,17 @@ held-out tenth, which judges the averaging. What is in results/accuracy is not t
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 import recipes
 from experiments import hold_out, load_prepared, run_side_by_side
 from table import describe_machine, write_table
 
 from mnist_helpers.augmentation import RandomWarp
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.saving import atomic_write
+
+with keras_defaults():
+    import keras
 
 RESULTS = Path("results/accuracy")
 TEST_SEEDS = range(1, 6)

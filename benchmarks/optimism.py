@@ -14,13 +14,16 @@ deals: `selection`, the accuracy on the half that chose, and `held_out`, that on
 from importlib.metadata import version
 from pathlib import Path
 
-import keras
 import numpy as np
 from table import write_table
 
 from mnist_helpers.data import load_mnist
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.models import build_mlp
 from mnist_helpers.preprocessing import one_hot, scale_pixels, to_vectors
+
+with keras_defaults():
+    import keras
 
 SEEDS = range(1, 51)
 EPOCHS = 20

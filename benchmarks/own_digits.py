@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from PIL import Image
 from pretrained import count_right, update_cards
@@ -22,8 +21,12 @@ from table import write_table
 
 from mnist_helpers import models
 from mnist_helpers.data import load_mnist
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.preprocessing import scale_pixels, to_images
 from mnist_helpers.reading import prepare_or_blank
+
+with keras_defaults():
+    import keras
 
 READER = "prepared, reader"
 N_MISTAKES = 20  # kinds of mistake that are named

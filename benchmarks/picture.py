@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image, ImageDraw
 
 from mnist_helpers import models, plotting
 from mnist_helpers.data import load_mnist
 from mnist_helpers.drawing import prepare_drawing
+from mnist_helpers.library_settings import matplotlib_defaults
 from mnist_helpers.reading import plot_reading, read_digits
+
+with matplotlib_defaults():
+    import matplotlib.pyplot as plt
 
 PICTURES = Path(__file__).parent.parent / ".github"
 N_COLUMNS = 12

@@ -15,7 +15,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 from pretrained import measure, update_cards, write_weights
 from scipy.optimize import minimize_scalar
@@ -26,9 +25,13 @@ from table import write_table
 from mnist_helpers import models
 from mnist_helpers.data import load_mnist
 from mnist_helpers.diagnosis import describe_input
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.preprocessing import scale_pixels, split_validation, to_images
 from mnist_helpers.record import library_versions
 from mnist_helpers.saving import atomic_write
+
+with keras_defaults():
+    import keras
 
 RESULTS = Path("results/reader")
 SEEDS = (1, 2, 3)

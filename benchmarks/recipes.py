@@ -7,12 +7,14 @@ tests/benchmarks/test_recipes.py holds the two equal. What only benchmarks need 
 import math
 import time
 
-import keras
-from keras import layers
-
 from mnist_helpers import models, training
 from mnist_helpers.augmentation import RandomWarp
+from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.training import OneCycle
+
+with keras_defaults():
+    import keras
+    from keras import layers
 
 # --- how a recipe trains -----------------------------------------------------------------------
 

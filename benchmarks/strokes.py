@@ -11,9 +11,13 @@ other pictures, and the reader that ships could not be trained again.
 
 import cv2
 import numpy as np
-from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import CubicSpline
+
+from mnist_helpers.library_settings import matplotlib_defaults
+
+with matplotlib_defaults():
+    from matplotlib import font_manager
 
 SMALL_SIDE = 28  # pixels of MNIST's images
 ENLARGED_SIDE = 3 * SMALL_SIDE

@@ -34,6 +34,7 @@ import argparse  # noqa: E402
 import contextlib  # noqa: E402
 import warnings  # noqa: E402
 
+from mnist_course.failed_imports import explain_failed_import  # noqa: E402
 from mnist_course.signals import (  # noqa: E402
     INTERRUPTED,
     Stopped,
@@ -125,6 +126,10 @@ def _run_command(arguments):
         _print_message("there is not enough memory: close other programs and notebooks")
         return _REFUSED
     except Exception as error:
+        cause = explain_failed_import(error)
+        if cause:
+            _print_message(cause)
+            return _REFUSED
         if _is_meant_for_the_user(error):
             _print_message(_text_of(error))
             return _REFUSED

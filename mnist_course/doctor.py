@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from mnist_course.failed_imports import quoted_variables
 from mnist_course.hiding import find_hiding_files
 from mnist_course.terminal import HOME_ADVICE, has_home, printable, shorten
 
@@ -132,7 +133,7 @@ def _report(subject, check, *arguments):
     except Exception as error:
         # On a broken computer anything may be raised; the other checks go on.
         reason = f"{type(error).__name__}: {_one_line(error)}"
-        result = CheckResult("MEND", f"this could not be checked ({reason}): {_advice()}")
+        result = CheckResult("MEND", f"this could not be checked ({reason}): {_advice(reason)}")
     text = printable(shorten(result.text))
     print(f"{result.status:<5} {subject}: {text}", flush=True)
     return result
@@ -187,13 +188,20 @@ def check_kernel():
     elif not os.path.samefile(folder, course_folder):
         advice = f"run {_shell_command('-m', 'mnist_course', 'doctor')}"
     else:
-        program, folder, spec_folder = _python3_kernel()
+        try:
+            program, folder, spec_folder = _python3_kernel()
+        except _BadKernelError as error:
+            return CheckResult("MEND", str(error))
         advice = f"rename the folder {spec_folder}, whose kernel.json names it"
 
     if folder and os.path.samefile(folder, course_folder):
         return CheckResult("OK", f"{program} belongs to {course_folder}, as it should")
     owner = folder or "nothing that runs"
     return CheckResult("MEND", f"{program} belongs to {owner}, not to {course_folder}: {advice}")
+
+
+class _BadKernelError(ValueError):
+    """Jupyter cannot start what is installed as python3; the text ends with what mends it."""
 
 
 def _python3_kernel():
@@ -204,12 +212,29 @@ def _python3_kernel():
     from jupyter_client import KernelManager
 
     manager = KernelManager(kernel_name="python3")
-    program = manager.format_kernel_cmd()[0]
+    # Where none is installed, this is ipykernel's own folder.
+    folder = manager.kernel_spec_manager.find_kernel_specs()["python3"]
+    try:
+        program = _start_command(manager)[0]
+    except Exception as error:
+        # Whatever stands in the file, reading it may raise anything.
+        reason = f"{type(error).__name__}: {_one_line(error)}"
+        raise _BadKernelError(
+            f"{folder}{os.sep}kernel.json does not say how to start Python ({reason}): "
+            f"rename the folder {folder}"
+        ) from error
     environment = ""
     if shutil.which(program):
         # -I: of the program alone, with nothing from the working folder.
         environment = _run([program, "-I", "-c", "import sys; print(sys.prefix)"]).stdout.strip()
-    return program, environment, manager.kernel_spec.resource_dir
+    return program, environment, folder
+
+
+def _start_command(manager):
+    command = manager.kernel_spec.argv
+    if not command or not isinstance(command, list):
+        raise ValueError('"argv" must be a list of words')
+    return manager.format_kernel_cmd()
 
 
 def check_packages():
@@ -300,7 +325,7 @@ def check_keras():
     last_words = _last_words(run)
     updates_per_second = measured.get("updates_per_second")
     if "keras" not in measured:
-        text = f"{last_words} (status {run.returncode}): {_advice()}"
+        text = f"{last_words} (status {run.returncode}): {_advice(last_words)}"
         return CheckResult("MEND", text, updates_per_second, last_words)
     return _keras_result(measured["keras"], updates_per_second, last_words)
 
@@ -434,21 +459,31 @@ def check_figures():
     -------
     CheckResult
     """
-    # In another process: its settings may be a file that is never read to its end.
+    from mnist_helpers.library_settings import find_matplotlib_file
+
+    # In another process, so that neither a crash nor a wait for ever reaches this one.
     run = _run_python("from mnist_course import doctor; doctor.draw_figure()")
-    if run.returncode == 0:
-        return CheckResult("OK", run.stdout.strip())
-    last_words = _last_words(run)
-    advice = _advice()
-    # What is missing or broken in the package itself is not mended in its settings.
-    if "ImportError" not in last_words and "ModuleNotFoundError" not in last_words:
-        advice = "mend or remove the file matplotlibrc; unset MATPLOTLIBRC and MPLBACKEND"
-    return CheckResult("MEND", f"{last_words} (status {run.returncode}): {advice}")
+    if run.returncode != 0:
+        last_words = _last_words(run)
+        text = f"{last_words} (status {run.returncode}): {_advice(last_words)}"
+        return CheckResult("MEND", text)
+    # The first line says with what it draws; another one, what it has passed over.
+    notes = run.stdout.splitlines()
+    file = find_matplotlib_file()
+    if file is not None:
+        notes.append(f"it does not follow your settings in {file}")
+    status = "OK"
+    if len(notes) > 1:
+        status = "NOTE"
+    return CheckResult(status, "; ".join(notes))
 
 
 def draw_figure():
     """Draw a figure in the course's style, and print with which matplotlib."""
-    import matplotlib
+    from mnist_helpers.library_settings import matplotlib_defaults
+
+    with matplotlib_defaults():
+        import matplotlib
 
     # A screen is not needed, and may be missing.
     matplotlib.use("agg")
@@ -458,6 +493,11 @@ def draw_figure():
     ax = plotting.plot_probabilities([0.1] * 10)
     plotting.png_bundle(ax.figure, "Ten bars of the same height, one for each digit.")
     print(f"matplotlib {matplotlib.__version__} draws them in the course's own style")
+    backend = os.environ.get("MPLBACKEND") or "agg"
+    try:
+        matplotlib.rcParams["backend"] = backend
+    except ValueError:
+        print(f"it knows no back end {backend}, which the variable MPLBACKEND names: unset it")
 
 
 # --- the digits, and room and time for the notebooks -------------------------------------------
@@ -648,10 +688,16 @@ def _shell_command(*arguments):
     return shlex.join(words)
 
 
-def _advice():
-    """Return what mends a failure of libraries: a home, a file's new name, or an installation."""
+def _advice(last_words=""):
+    """Return what mends a failure of libraries.
+
+    That is a home, a variable that is unset, a file's new name, or an installation.
+    """
     if not has_home():
         return HOME_ADVICE
+    variables = quoted_variables(last_words)
+    if variables:
+        return f"unset the variable {' or '.join(variables)}"
     sentences = find_hiding_files(_kernel_folders())
     if sentences:
         return sentences[0]

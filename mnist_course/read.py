@@ -83,7 +83,10 @@ def _check_explanation(pictures, file):
 
 def _drawable_formats():
     """Return the suffixes of the files that matplotlib writes, the most usual one first."""
-    from matplotlib.figure import Figure
+    from mnist_helpers.library_settings import matplotlib_defaults
+
+    with matplotlib_defaults():
+        from matplotlib.figure import Figure
 
     formats = set(Figure().canvas.get_supported_filetypes())
     # PGF needs a TeX.

@@ -5,18 +5,21 @@ library reaches it, and of all that Python offers only a thread can be left behi
 """
 
 import contextlib
+import ctypes
 import errno
 import fnmatch
-import gzip
 import hashlib
+import io
+import itertools
+import math
 import multiprocessing
 import os
 import re
-import struct
 import sys
 import threading
 import warnings
 import zipfile
+import zlib
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,6 +27,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.lib import format as npy_format
 
+from mnist_helpers.foreign_files import ForeignFileError, check_zip_list, open_plain
+from mnist_helpers.library_settings import tqdm_defaults
 from mnist_helpers.scratch import scratch_folder
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -68,18 +73,13 @@ _IDX_PATTERNS = {
     "y_test": "t10k-labels?idx1*",
 }
 _ZIP_MAGIC = b"PK"
-# The end of a zip: the length of the list of members stands in its bytes 12 to 16. A comment of at
-# most 64 KB may follow. Zip64, for files above 4 GB, adds a record before it.
-_ZIP_END_MAGIC = b"PK\5\6"
-_ZIP64_MAGIC = b"PK\6\7"
-_ZIP_END_BYTES = 22
-_ZIP64_BYTES = 20
-_MAX_COMMENT_BYTES = 2**16
-# Four members need some 250 bytes.
-_MAX_LIST_BYTES = 2**16
 # These unpack a little at a time. Others, which numpy never writes, unpack all that they are given.
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _GZIP_MAGIC = b"\x1f\x8b"
+# So zlib is told that a gzip header comes first.
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
+# A folder with the original files has four.
+_MAX_NAMES = 100_000
 _NPY_MAGIC = npy_format.magic(1, 0)
 # The third byte of an IDX file says what its values are: 8 is for uint8.
 _IDX_UINT8 = 8
@@ -259,7 +259,9 @@ def _search():
 
 
 def _own_cache():
-    import pooch
+    # It imports tqdm, as below.
+    with tqdm_defaults():
+        import pooch
 
     try:
         folder = pooch.os_cache("mnist_helpers")
@@ -359,7 +361,8 @@ def _root_cause(error):
 
 def _download(url, target):
     """Download MNIST, check it, and only then put it where `target` says."""
-    from tqdm import tqdm
+    with tqdm_defaults():
+        from tqdm import tqdm
 
     target.parent.mkdir(parents=True, exist_ok=True)
     bar = tqdm(
@@ -379,31 +382,65 @@ def _download(url, target):
 
 def _fetch_within_time(url, part, bar):
     """Run `_fetch` in a thread, and leave it behind when the time is up."""
-    abandoned = threading.Event()
+    threads = []
     with ThreadPool(1) as pool:
-        job = pool.apply_async(_fetch, (url, part, bar, abandoned))
+        job = pool.apply_async(_fetch_in_thread, (url, part, bar, threads))
         try:
             job.get(DOWNLOAD_SECONDS)
         except multiprocessing.TimeoutError:
             raise TimeoutError(f"not finished after {DOWNLOAD_SECONDS} seconds") from None
         finally:
-            abandoned.set()
+            # A server that never comes to an end would keep it computing for ever.
+            for thread in list(threads):
+                _end_thread(thread)
 
 
-def _fetch(url, part, bar, abandoned):
+def _end_thread(thread):
+    """Let a thread end at its next step in Python; one that waits ends after that."""
+    set_error = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    set_error(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
+
+
+def _fetch_in_thread(url, part, bar, threads):
+    """Run `_fetch`; its thread stands in the list `threads` meanwhile."""
+    thread = threading.get_ident()
+    threads.append(thread)
+    try:
+        _fetch(url, part, bar)
+    except SystemExit:
+        # From `_end_thread`: nobody waits for this thread any more.
+        return
+    finally:
+        threads.remove(thread)
+
+
+def _fetch(url, part, bar):
     """Write what an address gives into the file `part`, and tell the progress bar."""
     received = 0
     with _ask(url) as response, part.open("wb") as file:
         _check_status(response)
+        encoding = _find_encoding(response.headers)
         bar.total = _declared_size(response.headers)
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            if abandoned.is_set():
-                return
+        # Not unpacked by a library, which gives nothing back as long as empty parts follow.
+        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
             received += len(chunk)
             if received > MAX_BYTES:
                 raise _data_error(f"at most {MAX_BYTES:,} bytes", "more")
             file.write(chunk)
             bar.update(len(chunk))
+    if encoding == "gzip":
+        content = _unpack(part.read_bytes(), MAX_BYTES)
+        if len(content) > MAX_BYTES:
+            raise _data_error(f"at most {MAX_BYTES:,} bytes", "more")
+        part.write_bytes(content)
+
+
+def _find_encoding(headers):
+    """Return how what comes is packed for the way: "gzip" or "identity"."""
+    encoding = headers.get("Content-Encoding", "").strip().lower() or "identity"
+    if encoding not in ("identity", "gzip"):
+        raise _data_error("an answer that is not compressed, or as gzip", encoding)
+    return encoding
 
 
 def _ask(url):
@@ -413,7 +450,13 @@ def _ask(url):
     parts, user_and_password = _split_address(url)
     timeout = (CONNECT_SECONDS, READ_SECONDS)
     try:
-        return requests.get(parts.geturl(), auth=user_and_password, stream=True, timeout=timeout)
+        return requests.get(
+            parts.geturl(),
+            auth=user_and_password,
+            headers={"Accept-Encoding": "identity"},
+            stream=True,
+            timeout=timeout,
+        )
     except Exception as error:
         raise ConnectionError(_without_addresses(error)) from None
 
@@ -427,9 +470,6 @@ def _check_status(response):
 
 def _declared_size(headers):
     """Return how many bytes the server says will come, or None where it says nothing of use."""
-    # What is compressed for the way has another size once it is unpacked, which the bar counts.
-    if "Content-Encoding" in headers:
-        return None
     length = headers.get("Content-Length", "")
     if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS:
         return None
@@ -449,10 +489,14 @@ def _read(path):
             x_train, y_train, x_test, y_test = _read_npz(npz_path)
         elif path.is_dir():
             x_train, y_train, x_test, y_test = _read_idx(path)
+        elif path.exists():
+            raise _data_error(_FORMS, "a pipe, a socket or a device")
         else:
             raise FileNotFoundError("there is no such file or folder")
+    except ForeignFileError as error:
+        raise _data_error(_FORMS, str(error)) from error
     except Exception as error:
-        # For damage, zipfile, zlib, gzip and others each raise an error of their own; these are
+        # For damage, zipfile, zlib and others each raise an error of their own; these are
         # ours or the system's. Other subclasses, such as UnicodeDecodeError, mean damage too.
         if type(error) in (ValueError, FileNotFoundError, PermissionError):
             raise
@@ -466,11 +510,12 @@ def _read(path):
 def _read_npz(path):
     """Return the four arrays of an .npz file."""
     arrays = []
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         start = file.peek(64)
         if not start.startswith(_ZIP_MAGIC):
             raise _data_error("an .npz archive", _describe_start(start))
-        _check_list(file)
+        _check_size(file)
+        check_zip_list(file)
         with zipfile.ZipFile(file) as archive:
             _check_members(archive.namelist())
             for name in _ARRAYS:
@@ -483,21 +528,10 @@ def _read_npz(path):
     return arrays
 
 
-def _check_list(file):
-    """Refuse an archive with a long list of members: `zipfile` reads all of it at once."""
+def _check_size(file):
     size = os.fstat(file.fileno()).st_size
     if size > MAX_BYTES:
         raise _data_error(f"at most {MAX_BYTES:,} bytes", f"{size:,}")
-    file.seek(max(size - _ZIP_END_BYTES - _MAX_COMMENT_BYTES, 0))
-    tail = file.read()
-    place = tail.rfind(_ZIP_END_MAGIC)
-    end = tail[place : place + _ZIP_END_BYTES]
-    if place < 0 or len(end) < _ZIP_END_BYTES:
-        raise _data_error("whole files", "a damaged or cut one (it is not a zip file)")
-    (list_bytes,) = struct.unpack("<I", end[12:16])
-    is_zip64 = _ZIP64_MAGIC in tail[max(place - _ZIP64_BYTES, 0) : place]
-    if list_bytes > _MAX_LIST_BYTES or is_zip64:
-        raise _data_error(f"the {len(_ARRAYS)} arrays of MNIST", "an archive made for more")
 
 
 def _check_members(members):
@@ -510,19 +544,44 @@ def _read_idx(folder):
     """Return the four arrays of a folder with the original files."""
     arrays = []
     # Not `glob`, which finds nothing where it may not look.
-    names = os.listdir(folder)
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in itertools.islice(entries, _MAX_NAMES + 1)]
+    if len(names) > _MAX_NAMES:
+        raise _data_error(f"a folder with at most {_MAX_NAMES:,} files", "one with more")
     for name, pattern in _IDX_PATTERNS.items():
         candidates = sorted(folder / fitting for fitting in fnmatch.filter(names, pattern))
         paths = [path for path in candidates if path.is_file()]
         if not paths:
             raise FileNotFoundError(f"expected mnist.npz or four IDX files; nothing fits {pattern}")
-        with paths[0].open("rb") as file:
+        with open_plain(paths[0]) as file:
             stream = file
             if file.peek(2).startswith(_GZIP_MAGIC):
-                stream = gzip.open(file)
+                _check_size(file)
+                shape, _ = _ARRAYS[name]
+                size = _idx_header_size(shape) + math.prod(shape)
+                stream = io.BytesIO(_unpack(file.read(), size))
             _check_idx_header(stream, name)
             arrays.append(_read_values(stream, name))
     return arrays
+
+
+def _unpack(packed, most):
+    """Return what gzipped bytes hold, or a byte more than `most`."""
+    # Not the module gzip: of a name in the header that never ends, it reads each byte for itself,
+    # and it reads on and on where empty parts follow each other.
+    unpacker = zlib.decompressobj(wbits=_GZIP_WBITS)
+    content = unpacker.decompress(packed, most + 1)
+    if len(content) <= most and not unpacker.eof:
+        raise _data_error("whole files", "a damaged or cut one (its end is missing)")
+    # Some programs fill up with zeros.
+    if unpacker.unused_data.strip(b"\0"):
+        raise _data_error("a single gzipped file", "more after its end")
+    return content
+
+
+def _idx_header_size(shape):
+    # Four bytes, and four for each axis.
+    return 4 + 4 * len(shape)
 
 
 def _expected_array(name):

@@ -16,7 +16,6 @@ import json
 import math
 import os
 import signal
-import stat
 import struct
 import subprocess
 import sys
@@ -261,8 +260,11 @@ def decode_path(path, side):
     BadPictureError
         If it is no picture, or cannot be decoded within the limits.
     """
+    # Here, because this file alone is all that the other end knows.
+    from mnist_helpers.foreign_files import open_plain
+
     try:
-        with _open_regular(path) as file:
+        with open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size
             return _decoder.decode(file, size, side)
     except (FileNotFoundError, BadPictureError):
@@ -271,20 +273,8 @@ def decode_path(path, side):
         # Without the number and the path that `str` adds: the caller knows the path.
         raise BadPictureError(describe_unsound(error.strerror or error)) from error
     except ValueError as error:
-        # A path with a null character.
+        # A folder, a pipe or a device; or a path with a null character.
         raise BadPictureError(describe_unsound(error)) from error
-
-
-def _open_regular(path):
-    """Open a file to read its bytes; a pipe or a device could keep us waiting for ever."""
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
-        raise BadPictureError(describe_unsound("a directory"))
-    if not stat.S_ISREG(mode):
-        raise BadPictureError(
-            describe_unsound("a pipe, a socket or a device: save the picture as a file")
-        )
-    return open(path, "rb", buffering=0)
 
 
 def decode_bytes(data, side):

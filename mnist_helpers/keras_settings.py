@@ -14,6 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mnist_helpers.foreign_files import ForeignFileError, open_plain
+from mnist_helpers.library_settings import matplotlib_defaults, set_variables
+
 # The back ends that can train a network.
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -44,6 +47,8 @@ ACCEPTED = {
 }
 
 _STDERR_DESCRIPTOR = 2
+# Keras writes less than 200.
+_MAX_FILE_BYTES = 1_000_000
 
 
 class KerasSettingsError(ValueError):
@@ -93,7 +98,8 @@ def keras_defaults(*, keep_messages=False):
         "KERAS_MAX_STEPS_PER_EPOCH": None,
     }
     messages = contextlib.nullcontext() if keep_messages else _silence_stderr()
-    with messages, _set_variables(variables):
+    # Keras imports matplotlib, and ends where that ends.
+    with messages, set_variables(variables), matplotlib_defaults():
         yield
     keras = sys.modules.get("keras")
     if keras is not None:
@@ -271,14 +277,22 @@ def _read_file(file):
     # As Keras asks: what lies in a folder that this user may not enter does not exist either.
     if not os.path.exists(file):
         return {}
-    # To open a named pipe would wait for ever.
-    if not os.path.isfile(file):
-        raise KerasSettingsError(f"{file}, Keras' settings file, is no plain file: {cure}")
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        with open_plain(file) as opened:
+            content = opened.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = error.strerror or error
         raise KerasSettingsError(f"{file}, Keras' settings file: {reason}: {cure}") from None
+    except ForeignFileError as error:
+        raise KerasSettingsError(
+            f"{file}, Keras' settings file, must be a plain file; it is {error}: {cure}"
+        ) from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise KerasSettingsError(
+            f"{file}, Keras' settings file, may have at most {_MAX_FILE_BYTES:,} bytes: {cure}"
+        )
+    try:
+        stored = json.loads(content.decode("utf-8"))
     except ValueError:
         # Neither text nor JSON: Keras passes over it, too. Another program may be writing it.
         return {}
@@ -294,25 +308,6 @@ def _read_file(file):
 
 def _is_installed(module):
     return module in sys.modules or importlib.util.find_spec(module) is not None
-
-
-@contextlib.contextmanager
-def _set_variables(variables):
-    """Set environment variables during a block; None takes one away."""
-    before = {name: os.environ.get(name) for name in variables}
-    _write_variables(variables)
-    try:
-        yield
-    finally:
-        _write_variables(before)
-
-
-def _write_variables(variables):
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 @contextlib.contextmanager

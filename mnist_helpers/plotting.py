@@ -10,15 +10,18 @@ import math
 import re
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends import backend_registry
-from matplotlib.figure import FigureBase
 
 from mnist_helpers import in_notebook
+from mnist_helpers.library_settings import matplotlib_defaults
 from mnist_helpers.preprocessing import as_array, check_number
+
+with matplotlib_defaults():
+    import matplotlib
+    import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
+    from matplotlib.backends import backend_registry
+    from matplotlib.figure import FigureBase
 
 IMAGE_SIDE = 28
 N_DIGITS = 10

@@ -7,6 +7,7 @@ import numpy as np
 
 from mnist_helpers.drawing import NoInkError, prepare_drawing
 from mnist_helpers.keras_settings import keras_defaults
+from mnist_helpers.library_settings import matplotlib_defaults
 from mnist_helpers.models import load_pretrained
 from mnist_helpers.preprocessing import to_images
 
@@ -222,7 +223,8 @@ def plot_reading(steps, prediction, axes=None):
     ['picture', '7 (100.0 %)']
     """
     if axes is None:
-        import matplotlib.pyplot as plt
+        with matplotlib_defaults():
+            import matplotlib.pyplot as plt
 
         widths = strip_widths(len(steps))
         size = (STEP_WIDTH * sum(widths), STRIP_HEIGHT)

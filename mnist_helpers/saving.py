@@ -5,13 +5,13 @@ import json
 import math
 import os
 import re
-import stat
 import textwrap
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnist_helpers.foreign_files import ForeignFileError, check_zip_list, open_plain
 from mnist_helpers.keras_settings import keras_defaults
 from mnist_helpers.scratch import flush_to_disk, scratch_folder
 
@@ -19,11 +19,21 @@ from mnist_helpers.scratch import flush_to_disk, scratch_folder
 # The tutorial's networks take at most 15 kB of JSON, 7 levels deep, and 3 MB in all (measured).
 _MAX_JSON_BYTES = 2_000_000
 _MAX_JSON_DEPTH = 200
-_MAX_TOTAL_BYTES = 2**30
-# In float32, weights of a gigabyte.
-_MAX_WEIGHTS = 2**28
+_MAX_TOTAL_BYTES = 2**27
+# In float32, as many bytes. There are several copies in memory while they are read: 1.7 GB, of a
+# file of 200 MB.
+_MAX_WEIGHTS = 2**25
 # Each weight takes a byte or more in the file; a model may have so many that are not stored.
 _UNSTORED_WEIGHTS = 1_000_000
+# Keras needs a millisecond to make a layer or to call it, and ten for a recurrent one. It builds a
+# Sequential anew with each of its layers: a thousand small ones in a file of 10 kB took minutes.
+# The tutorial's networks take at most 500 steps, ResNet50 takes 900, and a Sequential of 40
+# convolutions and the like 6,500 (measured).
+_MAX_STEPS = 8_000
+# Keras stores two arrays for most layers, and its optimizers two for each of these.
+_MAX_ARRAYS = 5_000
+# Some first values, such as orthogonal ones, take as many multiplications as a product of matrices.
+_MAX_MULTIPLICATIONS = 10**11
 # Some layers and metrics make a list of so many entries as soon as they are built.
 _MAX_NUMBER = 10_000_000
 # What these name is no size: a random seed, an address, the steps of a schedule.
@@ -31,6 +41,8 @@ _NO_SIZES = {"seed", "shared_object_id", "optimizer"}
 # Recurrent layers with these settings compute when they are built, not when they are used.
 _COMPUTING_SETTINGS = {"stateful", "unroll"}
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# Each layer of these is built once. In others it may be built anew with each that follows it.
+_BUILT_ONCE = ("Functional", "Model")
 _CONFIG = "config.json"
 _WEIGHTS_FILE = "model.weights.h5"
 # How much of Keras' own message is quoted: the rest of it is the whole configuration.
@@ -186,35 +198,39 @@ class _BadModelError(ValueError):
 
 
 def _check_format(path):
-    """Refuse whatever is not a file with the suffix .keras, each with the reason."""
-    mode = _read_mode(path)
-    if stat.S_ISDIR(mode):
-        raise _BadModelError(
-            f"{path} is a folder (a SavedModel?), which can carry code: use save_model"
-        )
-    # Reading a pipe or a device may never end.
-    if not stat.S_ISREG(mode):
-        raise _BadModelError(f"{path} must be a file; it is a pipe, a socket or a device")
-    if path.suffix != ".keras":
-        reason = _reason_against(path.name)
-        raise _BadModelError(f"a .keras file is needed; received {path.name}: {reason}")
-
-
-def _read_mode(path):
-    """Return the bits that say what kind of file it is, and who may read it."""
+    """Refuse whatever is no zip archive with the suffix .keras, each with the reason."""
     try:
-        return os.stat(path).st_mode
+        with open_plain(path) as file:
+            if path.suffix != ".keras":
+                reason = _reason_against(path.name)
+                raise _BadModelError(f"a .keras file is needed; received {path.name}: {reason}")
+            _check_list(path, file)
+    except (_BadModelError, PermissionError):
+        raise
+    except ForeignFileError as error:
+        if path.is_dir():
+            raise _BadModelError(
+                f"{path} is a folder (a SavedModel?), which can carry code: use save_model"
+            ) from error
+        raise _BadModelError(f"{path} must be a file; it is {error}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
             f"there is no model at {path}: train it first, or check the path"
         ) from error
-    except PermissionError:
-        raise
     except (OSError, ValueError) as error:
         # Too long, a loop of links, a null character, or what the file system cannot spell.
         reason = getattr(error, "strerror", None) or error
         name = textwrap.shorten(repr(str(path)), _QUOTED_CHARACTERS, placeholder=" …")
         raise _BadModelError(f"{name} is no path of a file: {reason}") from error
+
+
+def _check_list(path, file):
+    try:
+        check_zip_list(file)
+    except ForeignFileError as error:
+        raise _BadModelError(
+            f"{path} is no whole .keras file, but {error}: copy or save it again"
+        ) from error
 
 
 def _reason_against(file_name):
@@ -325,7 +341,7 @@ def _check_weights(path):
             return
         content = archive.read(_WEIGHTS_FILE)
     with h5py.File(io.BytesIO(content), "r") as file:
-        claimed = _count_bytes(file)
+        claimed = _count_bytes(path, file)
     if claimed > len(content):
         raise _BadModelError(
             f"{path} is damaged or needs code: its weights claim {claimed:,} bytes of "
@@ -333,19 +349,27 @@ def _check_weights(path):
         )
 
 
-def _count_bytes(file):
+def _count_bytes(path, file):
     """Add up what the datasets of an HDF5 file claim to hold."""
     import h5py
 
     sizes = []
+    parts = []
 
     def look(name, entry):
+        parts.append(name)
+        if len(parts) > 2 * _MAX_ARRAYS:
+            raise _BadModelError(
+                f"{path}: its weights may be at most {_MAX_ARRAYS:,} arrays, in as many groups; "
+                "received more: save a smaller model"
+            )
         if not isinstance(entry, h5py.Dataset):
             return
         # Lists and texts may claim more than their size says.
         if entry.dtype.kind not in "biuf" or entry.is_virtual or entry.external:
             raise _BadModelError(
-                f"the weights {name} must be numbers in the file itself; received {entry.dtype}"
+                f"{path}: the weights {name} must be numbers in the file itself; "
+                f"received {entry.dtype}"
             )
         sizes.append(math.prod(entry.shape) * entry.dtype.itemsize)
 
@@ -357,6 +381,12 @@ def _count_bytes(file):
 def _check_memory(path, config):
     """Refuse a model that has far more weights than its file; none of them is made for that."""
     _check_settings(path, config)
+    n_steps = _count_steps(config, {})
+    if n_steps > _MAX_STEPS:
+        raise _BadModelError(
+            f"{path}: the model may take at most {_MAX_STEPS:,} steps to build, which are some 40 "
+            f"layers in a row; received {n_steps:,}: build it again with fewer layers"
+        )
     with zipfile.ZipFile(path) as archive:
         n_stored = 0
         for member in archive.infolist():
@@ -364,13 +394,16 @@ def _check_memory(path, config):
     # Keras keeps for each thread which names are taken, and which variables it has yet to make:
     # those of this thread vanish with it.
     with ThreadPoolExecutor(1) as thread:
-        n_weights = thread.submit(_count_weights, config).result()
+        shapes = thread.submit(_list_shapes, config).result()
+    n_weights = sum(math.prod(shape) for shape in shapes)
     limit = min(_MAX_WEIGHTS, n_stored + _UNSTORED_WEIGHTS)
     if n_weights > limit:
         raise _BadModelError(
             f"{path}: the model may have at most {limit:,} weights, because its file holds "
             f"{n_stored:,} bytes; received {n_weights:,}: save the model again, with save_model"
         )
+    for shape in shapes:
+        _check_multiplications(path, shape)
 
 
 def _check_settings(path, config):
@@ -392,8 +425,47 @@ def _check_settings(path, config):
             )
 
 
-def _count_weights(config):
-    """Build a model whose variables have shapes and no values, and count them."""
+def _count_steps(value, shared):
+    """Count the objects that Keras makes or calls to build what a configuration describes.
+
+    `shared` keeps the steps of the objects that are described once and used in several places.
+    """
+    steps = 0
+    if isinstance(value, list):
+        for item in value:
+            steps += _count_steps(item, shared)
+    if not isinstance(value, dict):
+        return steps
+    for name, item in value.items():
+        if name != "inbound_nodes":
+            steps += _count_steps(item, shared)
+    if "class_name" in value:
+        steps = 1 + steps * _times_built(value)
+    shared_id = value.get("shared_object_id")
+    if isinstance(shared_id, int):
+        # What is said in the other places does not count.
+        steps = max(steps, shared.get(shared_id, 0))
+        shared[shared_id] = steps
+    # A layer of a functional model is called once for each of these.
+    nodes = value.get("inbound_nodes")
+    if isinstance(nodes, list):
+        steps = steps * max(1, len(nodes)) + _count_steps(nodes, shared)
+    return steps
+
+
+def _times_built(value):
+    """Return how many times, at most, Keras builds each of an object's layers."""
+    config = value.get("config")
+    if value["class_name"] in _BUILT_ONCE or not isinstance(config, dict):
+        return 1
+    layers = config.get("layers")
+    if not isinstance(layers, list):
+        return 1
+    return max(1, len(layers))
+
+
+def _list_shapes(config):
+    """Build a model whose variables have shapes and no values, and return the shapes."""
     with keras_defaults():
         import keras
 
@@ -406,11 +478,20 @@ def _count_weights(config):
             parts += keras.tree.flatten(
                 keras.saving.deserialize_keras_object(metrics, safe_mode=True)
             )
-    n_weights = 0
+    shapes = []
     for part in parts:
         for variable in getattr(part, "variables", []):
-            n_weights += math.prod(variable.shape)
-    return n_weights
+            shapes.append(variable.shape)
+    return shapes
+
+
+def _check_multiplications(path, shape):
+    """Refuse a matrix that would take long to fill with first values that are orthogonal."""
+    if len(shape) > 1 and math.prod(shape) * min(shape) > _MAX_MULTIPLICATIONS:
+        raise _BadModelError(
+            f"{path}: the number of a layer's weights, times their smallest side, may be at most "
+            f"{_MAX_MULTIPLICATIONS:,}; received the shape {tuple(shape)}"
+        )
 
 
 def _split_off_compilation(config):

@@ -3,11 +3,13 @@
 import time
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from mnist_helpers import in_notebook, plotting
 from mnist_helpers.keras_settings import keras_defaults
+from mnist_helpers.library_settings import matplotlib_defaults
 from mnist_helpers.preprocessing import check_number
+
+with matplotlib_defaults():
+    from matplotlib.figure import Figure
 
 with keras_defaults():
     import keras

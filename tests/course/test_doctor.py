@@ -174,7 +174,8 @@ def test_importing_it_imports_nothing_heavy():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(run.stdout.split())
     ours = {name for name in modules if name.startswith(("mnist_helpers", "mnist_course"))}
-    light = {"mnist_course.doctor", "mnist_course.hiding", "mnist_course.terminal"}
+    names = ("doctor", "failed_imports", "hiding", "terminal")
+    light = {f"mnist_course.{name}" for name in names}
     assert ours == {"mnist_course", *light}
     assert not {"numpy", "keras", "jupyter_client", "packaging"} & modules
 
@@ -253,6 +254,36 @@ def test_the_program_that_a_kernel_names(tmp_path, project, monkeypatch, program
     check = doctor.check_kernel()
     assert check.status == status
     assert ("belongs to nothing that runs, " in check.text) == (status == "MEND")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"argv": []}',
+        b'{"argv": [1]}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"argv": ["python"], "env": [1]}',
+        b'{"argv": ["python"], "metadata": {"kernel_provisioner": {"provisioner_name": "x"}}}',
+    ],
+    ids=range(10),
+)
+def test_a_broken_kernel_is_named_with_its_folder(tmp_path, project, monkeypatch, content):
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    spec_folder = name_kernel(tmp_path, "python")
+    file = spec_folder / "kernel.json"
+    file.write_bytes(content)
+    check = doctor.check_kernel()
+    assert check.status == "MEND"
+    assert check.text.startswith(f"{file} does not say how to start Python (")
+    assert check.text.endswith(f"): rename the folder {spec_folder}")
+    # Which is what mends it.
+    spec_folder.rename(tmp_path / "renamed")
+    assert doctor.check_kernel().status == "OK"
 
 
 def test_an_environment_is_known_through_a_link(project):
@@ -597,16 +628,26 @@ def test_without_a_folder_for_temporary_files_it_says_so(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variable", ["MPLBACKEND", "MATPLOTLIBRC"])
-def test_settings_that_stop_matplotlib_are_named(tmp_path, monkeypatch, variable):
+def test_settings_that_would_stop_matplotlib_are_named(tmp_path, monkeypatch, variable):
     value = "nonsense"
     if variable == "MATPLOTLIBRC":
         value = str(tmp_path / "matplotlibrc")
         Path(value).write_bytes(b"\xff\xfe\xfa")
     monkeypatch.setenv(variable, value)
     check = doctor.check_figures()
+    assert check.status == "NOTE"
+    source = value
+    if variable == "MPLBACKEND":
+        source = "no back end nonsense, which the variable MPLBACKEND names: unset it"
+    assert check.text.endswith(source)
+
+
+@pytest.mark.slow
+def test_a_variable_that_stops_a_library_is_named(monkeypatch):
+    monkeypatch.setenv("NUMPY_MADVISE_HUGEPAGE", "nonsense")
+    check = doctor.check_figures()
     assert check.status == "MEND"
-    advice = "mend or remove the file matplotlibrc; unset MATPLOTLIBRC and MPLBACKEND"
-    assert check.text.endswith(f" (status 1): {advice}")
+    assert check.text.endswith(" (status 1): unset the variable NUMPY_MADVISE_HUGEPAGE")
 
 
 # --- digits ------------------------------------------------------------------------------------

@@ -249,7 +249,7 @@ def test_pipes_sockets_devices_and_folders_are_refused_without_waiting(tmp_path)
     for path in (tmp_path / "pipe.png", tmp_path / "socket.png", "/dev/zero", "/dev/tty"):
         with pytest.raises(BadPictureError, match="received: a pipe, a socket or a device"):
             decode_path(path, SIDE)
-    with pytest.raises(BadPictureError, match="received: a directory"):
+    with pytest.raises(BadPictureError, match="received: a folder"):
         decode_path(tmp_path, SIDE)
 
 

@@ -94,12 +94,12 @@ def test_a_file_that_is_no_object_is_named(file, text):
 
 def test_what_is_no_plain_file_is_named_and_not_opened(file):
     file.mkdir()
-    with pytest.raises(KerasSettingsError, match=f"{file}.* is no plain file"):
+    with pytest.raises(KerasSettingsError, match=f"{file}.* must be a plain file"):
         read_settings()
     file.rmdir()
     # Whoever opens it waits for ever.
     os.mkfifo(file)
-    with pytest.raises(KerasSettingsError, match=f"{file}.* is no plain file"):
+    with pytest.raises(KerasSettingsError, match=f"{file}.* must be a plain file"):
         read_settings()
 
 
@@ -109,7 +109,7 @@ def test_a_file_that_may_not_be_read_is_named(file, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(KerasSettingsError, match=f"{file}.*: Permission denied: mend it"):
         read_settings()
 
@@ -242,9 +242,9 @@ def test_a_plain_import_of_keras_is_seen():
     assert keras_imports(plain) == ({2, 5}, {5})
 
 
-def test_the_packages_import_keras_with_its_defaults_alone():
+def test_the_packages_and_benchmarks_import_keras_with_its_defaults_alone():
     found = 0
-    for package in ("mnist_helpers", "mnist_course"):
+    for package in ("mnist_helpers", "mnist_course", "benchmarks"):
         for path in (ROOT / package).rglob("*.py"):
             lines, inside = keras_imports(path.read_text("utf-8"))
             assert lines == inside, path

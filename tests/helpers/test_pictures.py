@@ -213,7 +213,7 @@ def test_what_is_no_picture_is_refused_in_one_sentence(function, image, sentence
 def test_no_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.png"):
         prepare_drawing(tmp_path / "nowhere.png")
-    with pytest.raises(ValueError, match="must be a sound picture .*directory"):
+    with pytest.raises(ValueError, match="must be a sound picture .*a folder"):
         prepare_drawing(tmp_path)
     with pytest.raises(ValueError, match="must be a sound picture .*null"):
         prepare_drawing("a\0b")

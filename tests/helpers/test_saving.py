@@ -246,6 +246,14 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
             load_model(tmp_path / name)
 
 
+def test_a_long_list_of_members_is_not_read(good_members, tmp_path):
+    members = good_members | {f"{number}" * 50: b"" for number in range(500)}
+    with pytest.raises(
+        ValueError, match="no whole .keras file, but an archive made for more files"
+    ):
+        load_model(write_archive(tmp_path / "many.keras", members))
+
+
 def test_odd_paths_are_refused(tmp_path):
     loop = tmp_path / "loop.keras"
     loop.symlink_to(loop)
@@ -319,6 +327,30 @@ HUGE = {
         lambda config: with_metrics(config, of_keras("metrics", "AUC", num_thresholds=10**10)),
         "its numbers may be at most",
     ),
+    "many layers in a row": (
+        lambda config: with_layers(config, *[of_keras("layers", "ReLU")] * 100),
+        "at most 8,000 steps to build, which are some 40 layers in a row; received 1",
+    ),
+    "models in models": (
+        lambda config: with_layers(config, *[inner_rows(30)] * 10),
+        "at most 8,000 steps",
+    ),
+    "a model that is named again and again": (
+        lambda config: with_layers(
+            config,
+            inner_rows(30) | {"shared_object_id": 5},
+            *[of_keras("layers", "ReLU") | {"shared_object_id": 5}] * 10,
+        ),
+        "at most 8,000 steps",
+    ),
+    "a layer that is called very often": (
+        lambda config: with_layers(config, DENSE | {"inbound_nodes": [{}] * 10_000}),
+        "at most 8,000 steps",
+    ),
+    "very many metrics": (
+        lambda config: with_metrics(config, *[of_keras("metrics", "Mean")] * 9_000),
+        "at most 8,000 steps",
+    ),
     "a loop that is unrolled": (
         lambda config: with_layers(config, of_keras("layers", "LSTM", units=3, unroll=True)),
         "'unroll', which load_model does not allow",
@@ -328,6 +360,13 @@ HUGE = {
         "'stateful', which load_model does not allow",
     ),
 }
+
+
+def inner_rows(n_layers):
+    layers = [of_keras("layers", "ReLU")] * n_layers
+    inner = of_keras("models", "Sequential", layers=layers)
+    inner["config"]["name"] = "inner"
+    return inner
 
 
 def inner_model(units):
@@ -350,6 +389,25 @@ def test_a_small_file_that_asks_for_much_is_refused_before_it_gets_it(
     assert path.stat().st_size < 50_000
     with pytest.raises(ValueError, match=reason):
         load_model(path)
+
+
+@pytest.mark.usefixtures("never_loaded")
+def test_a_matrix_that_would_take_minutes_to_make_orthogonal_is_refused(good_members, tmp_path):
+    config = json.loads(good_members["config.json"])
+    with_layers(config, *[of_keras("layers", "Dense", units=5_000)] * 2)
+    # Zeros, which the file holds in a thousandth of their number.
+    members = good_members | {"config.json": json.dumps(config), "assets/zeros": bytes(30_000_000)}
+    with pytest.raises(ValueError, match=r"smallest side.*received the shape \(5000, 5000\)"):
+        load_model(write_archive(tmp_path / "large.keras", members))
+
+
+def test_a_deep_network_is_loaded_all_the_same(tmp_path):
+    layers = [keras.Input((4,))]
+    for _ in range(20):
+        layers += [keras.layers.Dense(2), keras.layers.ReLU()]
+    model = keras.Sequential(layers)
+    path = save_model(model, tmp_path, "deep")
+    assert load_model(path).count_params() == model.count_params()
 
 
 def test_weighing_a_model_leaves_no_variables_behind(good_members, tmp_path):
@@ -386,6 +444,12 @@ def be_virtual(file):
     file.create_virtual_dataset("layers/dense/vars/0", layout)
 
 
+def be_many(file):
+    # Each takes half a kilobyte and a tenth of a millisecond.
+    for number in range(saving._MAX_ARRAYS + 1):
+        file.create_group(f"{number}/layers")
+
+
 def hold_lists(file):
     file.create_dataset("layers/dense/vars/0", (4, 3), h5py.vlen_dtype("float32"))
 
@@ -397,6 +461,7 @@ def hold_lists(file):
         (claim_much, "claim 4,000,000,000 bytes of"),
         (point_elsewhere, "must be numbers in the file itself"),
         (be_virtual, "must be numbers in the file itself"),
+        (be_many, r"bad\.keras: its weights may be at most 5,000 arrays"),
         (hold_lists, "must be numbers in the file itself"),
     ],
 )
