@@ -186,7 +186,7 @@ def check_kernel():
         start = _shell_command("-m", "jupyterlab")
         advice = f"close this JupyterLab and start the course's: {start}"
     elif not os.path.samefile(folder, course_folder):
-        advice = f"run {_shell_command('-m', 'mnist_course', 'doctor')}"
+        advice = f"run {_shell_command('-P', '-m', 'mnist_course', 'doctor')}"
     else:
         try:
             program, folder, spec_folder = _python3_kernel()

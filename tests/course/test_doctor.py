@@ -121,7 +121,7 @@ def test_a_python_in_which_nothing_is_installed_is_told_so_without_a_traceback(o
     assert statuses(lines) == dict.fromkeys(SUBJECTS, "MEND") | well
     assert "mnist-helpers is not installed" in lines[0]
     # The first where the project has its .venv, the second where it has none.
-    advice = f"-m mnist_course doctor$|belongs to {re.escape(str(other))}"
+    advice = f"-P -m mnist_course doctor$|belongs to {re.escape(str(other))}"
     assert re.search(advice, lines[1]), lines
     assert "No module named 'keras'" in lines[5]
     assert "-m pip install --require-hashes" in lines[5]
@@ -297,7 +297,7 @@ def test_the_wrong_python_is_told_which_one_to_run(project, other, monkeypatch):
     check = doctor.check_kernel()
     assert check.status == "MEND"
     assert f"{sys.executable} belongs to {sys.prefix}, " in check.text
-    assert check.text.endswith(f": run {Path('.venv', PYTHON)} -m mnist_course doctor")
+    assert check.text.endswith(f": run {Path('.venv', PYTHON)} -P -m mnist_course doctor")
 
 
 @pytest.mark.parametrize("name", ["VIRTUAL_ENV", "CONDA_PREFIX"])
