@@ -80,7 +80,8 @@ bench-full: .venv/ready  ## train both networks and the large one over five seed
 	@.venv/bin/python benchmarks/ablations.py
 
 # Copying needs no more than Python's standard library.
-ANY_PYTHON = $(if $(wildcard .venv/bin/python),.venv/bin/python,"$(PYTHON)")
+# Where the Python of .venv has gone, its link leads nowhere.
+ANY_PYTHON = $(if $(shell [ -x .venv/bin/python ] && echo yes),.venv/bin/python,"$(PYTHON)")
 
 work:  ## copy into work/ the notebooks that are not there yet
 	@$(ANY_PYTHON) -I -S mnist_course/work.py

@@ -94,6 +94,9 @@ def _run_command(arguments):
     _forget_settings_of_tqdm()
     options = _build_parser().parse_args(arguments)
     warnings.showwarning = _print_warning
+    if not _has_working_folder():
+        _print_message("the folder that you are in has been deleted: go to another one with cd")
+        return _REFUSED
     if options.name in _WITH_KERNELS and not has_home():
         _print_message(HOME_ADVICE)
         return _REFUSED
@@ -132,15 +135,18 @@ def _run_command(arguments):
             return _REFUSED
         if _is_meant_for_the_user(error):
             _print_message(_text_of(error))
+            _name_hiding_files(_search_path())
             return _REFUSED
         if sys.flags.dev_mode:
             raise
         name = type(error).__name__
+        if _name_hiding_files():
+            _print_message(f"{name}: {_one_line(error)}")
+            return _REFUSED
         _print_message(
             f"{name}: {_one_line(error)} (this is a fault of the course: please report it, with "
             "what the same command prints after python -P -X dev -m mnist_course)"
         )
-        _name_hiding_files()
         return _REFUSED
 
 
@@ -171,12 +177,35 @@ def _text_of(error):
     return str(error) or type(error).__name__
 
 
-def _name_hiding_files():
-    """Name the files in the working folder that are imported instead of what a notebook needs."""
+def _has_working_folder():
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
+
+
+def _search_path():
+    """Return the folders of the variable PYTHONPATH, where Python looks before its own."""
+    return [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+
+
+def _name_hiding_files(folders=None):
+    """Name the files that are imported instead of what a notebook needs, and tell whether any are.
+
+    Parameters
+    ----------
+    folders : list of str, optional
+        Where to look. The default is the working folder, and those of PYTHONPATH.
+    """
     from mnist_course.hiding import find_hiding_files
 
-    for hiding in find_hiding_files([os.getcwd()]):
-        _print_message(hiding)
+    if folders is None:
+        folders = [os.getcwd(), *_search_path()]
+    sentences = find_hiding_files(folders)
+    for sentence in sentences:
+        _print_message(sentence)
+    return bool(sentences)
 
 
 def _print_message(message):

@@ -219,6 +219,10 @@ def _python3_kernel():
     except Exception as error:
         # Whatever stands in the file, reading it may raise anything.
         reason = f"{type(error).__name__}: {_one_line(error)}"
+        sentences = find_hiding_files(_kernel_folders())
+        if sentences:
+            # The fault lies in what was imported to read it.
+            raise _BadKernelError(sentences[0]) from error
         raise _BadKernelError(
             f"{folder}{os.sep}kernel.json does not say how to start Python ({reason}): "
             f"rename the folder {folder}"

@@ -61,6 +61,8 @@ def atomic_folder(path):
     ...     [file.name for file in folder.iterdir()]
     ['README.md']
     """
+    if os.path.lexists(path) and not path.is_dir():
+        raise FileExistsError(errno.EEXIST, "it is no folder; rename it", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside `path`, so that both are on one file system and renaming is enough.
     with scratch_folder(path.parent) as beside:

@@ -90,7 +90,11 @@ def _temporary_folder():
 
 def _options(folder):
     """Return JupyterLab's options; those that a user adds come later and win."""
-    options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={WORK.resolve()}"]
+    options = [
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.root_dir={WORK.resolve()}",
+        "--ServerApp.identity_provider_class=mnist_course.lab_identity.TokenIdentityProvider",
+    ]
     if _fits_sockets(folder):
         return [*options, "--KernelManager.transport=ipc"]
     print(

@@ -539,7 +539,8 @@ def check_window(window):
         raise _HintError(
             "It answers where bright turns to dark from left to right: the other side."
         )
-    if not left < 0 < right:
+    # One of the two may be 0: then the middle column has the other sign.
+    if left == 0 and right == 0:
         raise _HintError("It answers at no left edge. Which column should count against the ink?")
     return "Minus on the left, plus on the right, and nothing to see where both sides are alike."
 

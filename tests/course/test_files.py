@@ -67,6 +67,18 @@ def test_all_files_of_a_folder_are_flushed_before_it_has_its_name(tmp_path, monk
     assert set(flushed) == inodes | {tmp_path.stat().st_ino}
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_folder_is_not_replaced(tmp_path, kind):
+    path = tmp_path / "learner"
+    if kind == "file":
+        path.write_text("mine")
+    else:
+        path.symlink_to("nowhere")
+    with pytest.raises(OSError, match="it is no folder; rename it"), atomic_folder(path):
+        pytest.fail("it was filled")
+    assert os.listdir(tmp_path) == ["learner"]
+
+
 @pytest.mark.parametrize(
     ("place", "reason"),
     [("file", "File exists"), ("file/below", "Not a directory"), ("n" * 300, "too long")],

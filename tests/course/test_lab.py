@@ -5,6 +5,8 @@ import os
 import signal
 import stat
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -62,13 +64,14 @@ def test_kernels_are_this_python_and_are_reached_through_a_private_folder(tmp_pa
         assert program == lab.process.cmdline()[0]
         assert connection["transport"] == "ipc" and connection["ip"].startswith(f"{runtime}/")
         assert stat.S_IMODE(runtime.stat().st_mode) & 0o077 == 0
+        # Once it answers, it has opened its ports.
+        assert run_in_kernel(lab, kernels[1], "print(6 * 7)") == "42\n"
         # Of a kernel's own ports the one remains that takes in what its child processes print.
         for process in lab.process.children():
             ports = [port for port in process.net_connections() if port.status == LISTENING]
             assert len(ports) == 1 and ports[0].laddr.ip == "127.0.0.1"
         ask(lab, f"api/kernels/{kernels[0]}/restart", b"{}")
         assert run_in_kernel(lab, kernels[0], "print(6 * 7)") == "42\n"
-        assert run_in_kernel(lab, kernels[1], "print(6 * 7)") == "42\n"
         # Its debugger would open a port that runs anything for anybody.
         spec = ask(lab, "api/kernelspecs")["kernelspecs"]["python3"]["spec"]
         assert spec["metadata"]["debugger"] is False
@@ -79,8 +82,24 @@ def test_kernels_are_this_python_and_are_reached_through_a_private_folder(tmp_pa
     assert not runtime.exists()
 
 
+@pytest.mark.slow
+def test_settings_without_a_token_let_nobody_in(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01.ipynb").write_text("{}")
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    lines = ["c.IdentityProvider.token = ''", "c.ServerApp.disable_check_xsrf = True"]
+    (settings / "jupyter_server_config.py").write_text("\n".join(lines))
+    with learners_lab(tmp_path, JUPYTER_CONFIG_DIR=str(settings)) as lab:
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{lab.url}api/contents")
+        assert ask(lab, "api/contents")["type"] == "directory"
+
+
 ENCRYPTED = """
 import sys
+import urllib.error
+import urllib.request
 from mnist_course import lab
 lab._fits_sockets = lambda folder: False
 sys.exit(lab.main())

@@ -290,6 +290,37 @@ def test_a_file_that_hides_a_module_is_named_where_a_run_failed(
     assert capsys.readouterr().err == ""
 
 
+def test_a_file_of_pythonpath_is_named_before_the_course_is_blamed(
+    handle, capsys, monkeypatch, tmp_path
+):
+    (tmp_path / "cv2.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    handle("run", raiser(ImportError("undefined symbol")))
+    assert main(["run"]) == 2
+    named, error = capsys.readouterr().err.splitlines()
+    assert named == f"mnist-course: {tmp_path}/cv2.py is imported instead of the module cv2: " + (
+        "rename it"
+    )
+    assert error == "mnist-course: ImportError: undefined symbol"
+    handle("run", raiser(ValueError("mine")))
+    assert main(["run"]) == 2
+    assert "cv2.py is imported" in capsys.readouterr().err
+
+
+def test_in_a_folder_that_was_deleted_every_command_says_so(handle, capsys, monkeypatch, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    handle("doctor", raiser(AssertionError("it was called")))
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == (
+        "mnist-course: the folder that you are in has been deleted: go to another one with cd\n"
+    )
+    # Before the folder for tests is cleaned up.
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.slow
 def test_no_file_of_the_working_folder_gets_into_a_command(tmp_path):
     for name in ("argparse", "json", "keras", "numpy", "random", "nbformat"):

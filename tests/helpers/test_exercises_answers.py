@@ -349,6 +349,8 @@ RIGHT = {
         "Scharr": [[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]],
         "one row of weights": [[0, 0, 0], [-1, 0, 1], [0, 0, 0]],
         "not symmetric": [[-2, 1, 1]] * 3,
+        "nothing on the right": [[-1, 1, 0]] * 3,
+        "nothing on the left": [[0, -1, 1]] * 3,
         "thirds in float32": np.array([[-1, 2 / 3, 1 / 3]] * 3, "float32"),
         "tiny": 1e-9 * np.array(LEFT_EDGES),
         "huge": 1e300 * np.array(LEFT_EDGES),
