@@ -535,7 +535,7 @@ def _check_proxy(proxy):
         raise _ProxyError(_describe_proxy(proxy, fault)) from None
     except Exception:
         fault = (
-            "cannot be used: expected http://server:port or http://user:password@server:port, "
+            "cannot be used: expected http://server:port or http://name:password@server:port, "
             "the signs / ? # @ of a password as %2F %3F %23 %40"
         )
         raise _ProxyError(_describe_proxy(proxy, fault)) from None

@@ -1094,11 +1094,16 @@ def endless_chunked_redirect(handler):
         handler.wfile.write(b"4000\r\n" + bytes(2**14) + b"\r\n")
 
 
+def mute_redirect(handler):
+    answer(b"", 302, Location="/elsewhere", **{"Content-Length": 1})(handler)
+    mute(handler)
+
+
 REDIRECTS = {
     "endless": endless_redirect,
     "endless in chunks": endless_chunked_redirect,
     "packed": answer(gzip.compress(bytes(2**27)), 302, Location="/elsewhere", **GZIPPED),
-    "mute": answer(b"", 302, Location="/elsewhere", **{"Content-Length": 1}),
+    "mute": mute_redirect,
 }
 
 
