@@ -503,13 +503,13 @@ def _send(session, request):
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
     proxy = requests.utils.select_proxy(request.url, settings["proxies"])
     if proxy:
-        _check_proxy(proxy)
+        _check_proxy(proxy, request.url)
     timeout = (CONNECT_SECONDS, READ_SECONDS)
     try:
         return session.send(request, timeout=timeout, allow_redirects=False, **settings)
     except requests.exceptions.ProxyError as error:
         fault = f"let nothing through: {_without_addresses(error)}"
-        raise _ProxyError(_describe_proxy(proxy, fault)) from None
+        raise _ProxyError(_describe_proxy(proxy, request.url, fault)) from None
 
 
 # --- a proxy, whose address may hold a password, too ---------------------------------------------
@@ -519,7 +519,7 @@ class _ProxyError(ConnectionError):
     """A proxy is the cause; the text holds nothing of its address."""
 
 
-def _check_proxy(proxy):
+def _check_proxy(proxy, url):
     """Refuse a proxy that cannot be used; requests' errors would seem to be about the server."""
     import requests
 
@@ -532,24 +532,26 @@ def _check_proxy(proxy):
         requests.adapters.HTTPAdapter().proxy_manager_for(address)
     except requests.exceptions.InvalidSchema:
         fault = "is a SOCKS one, which needs the package PySocks; expected http://server:port"
-        raise _ProxyError(_describe_proxy(proxy, fault)) from None
+        raise _ProxyError(_describe_proxy(proxy, url, fault)) from None
     except Exception:
         fault = (
             "cannot be used: expected http://server:port or http://name:password@server:port, "
             "the signs / ? # @ of a password as %2F %3F %23 %40"
         )
-        raise _ProxyError(_describe_proxy(proxy, fault)) from None
+        raise _ProxyError(_describe_proxy(proxy, url, fault)) from None
 
 
-def _describe_proxy(proxy, fault):
-    return f"correct or remove {_proxy_origin(proxy)}; the proxy there {fault}"
+def _describe_proxy(proxy, url, fault):
+    return f"correct or remove {_proxy_origin(proxy, url)}; the proxy there {fault}"
 
 
-def _proxy_origin(proxy):
-    """Return the name of the environment variable that holds a proxy's address."""
-    for name, value in os.environ.items():
-        if name.lower().endswith("_proxy") and value == proxy:
-            return f"the variable {name}"
+def _proxy_origin(proxy, url):
+    """Say where the address of the proxy for `url` stands."""
+    # Several may name the same proxy: the one for http:// or https:// alone decides.
+    for decisive in (f"{urlsplit(url).scheme}_proxy", "all_proxy"):
+        for name, value in os.environ.items():
+            if name.lower() == decisive and value == proxy:
+                return f"the variable {name}"
     # On Windows and macOS, they are asked where no variable is set.
     return "the proxy setting of this system"
 

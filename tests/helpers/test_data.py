@@ -1221,6 +1221,19 @@ def no_socks(*_, **__):
     raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
 
 
+def test_of_several_variables_the_one_that_decides_is_named(monkeypatch):
+    for name in ("all_proxy", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "foo://127.0.0.1:1")
+    monkeypatch.setenv("MNIST_HELPERS_URL", "https://some.invalid/mnist.npz")
+    fallback("correct or remove the variable https_proxy; the proxy there cannot be used")
+
+
+def test_a_proxy_for_where_a_server_sends_on_to_is_named(serve, monkeypatch):
+    monkeypatch.setenv("https_proxy", "foo://127.0.0.1:1")
+    serve(moved("https://some.invalid/mnist.npz"))
+    fallback("correct or remove the variable https_proxy; the proxy there cannot be used")
+
+
 def test_a_proxy_that_nobody_asks_is_not_blamed(fake, serve, monkeypatch):
     monkeypatch.setenv("http_proxy", "foo://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
