@@ -516,7 +516,7 @@ def _send(session, request):
 
 
 class _ProxyError(ConnectionError):
-    """A proxy is the cause; the text holds nothing of its address."""
+    """A proxy is the cause; the text names at most its server and port."""
 
 
 def _check_proxy(proxy, url):
