@@ -38,6 +38,8 @@ READ_SECONDS = 20
 DOWNLOAD_SECONDS = 300
 # A download that is done sooner shows no progress bar.
 BAR_DELAY_SECONDS = 1
+# A server may send on to another address so many times.
+MAX_REDIRECTS = 10
 # The four arrays take 55 MB, not even compressed.
 MAX_BYTES = 2**26
 _CHUNK_BYTES = 2**16
@@ -144,7 +146,7 @@ def load_mnist(path=None):
     >>> x_train.shape
     (1500, 28, 28)
     """
-    if path is not None and not isinstance(path, str | os.PathLike):
+    if path is not None and not _is_text_or_path(path):
         raise TypeError(f"`path` must be text or a path; received {_shorten(repr(path))}")
     source = _choose_source(path, os.environ.get("MNIST_HELPERS_DATA", ""))
     if source == "digits":
@@ -202,6 +204,14 @@ def describe(arrays):
     }
 
 
+def _is_text_or_path(path):
+    try:
+        # A path-like may give bytes, which a Path cannot be made from.
+        return isinstance(os.fspath(path), str)
+    except TypeError:
+        return False
+
+
 def _choose_source(path, variable):
     """Return what decides where the digits come from: the argument or the variable."""
     # The argument "mnist" gives way to a path in the variable, where only MNIST can be.
@@ -220,7 +230,9 @@ def _read_source(source):
         cure = f"Give {_FORMS}, or leave `path` and MNIST_HELPERS_DATA empty for a download."
         # Some kinds of ValueError, such as a UnicodeEncodeError, cannot be made from a text alone.
         kind = ValueError if isinstance(error, ValueError) else type(error)
-        raise kind(f"{_shorten(source)}: {_shorten(error)}. {cure}") from None
+        # The system's own errors begin with a number, which helps nobody.
+        reason = re.sub(r"^\[\w+ \d+\] ", "", str(error))
+        raise kind(f"{_shorten(source)}: {_shorten(reason)}. {cure}") from None
 
 
 def _shorten(thing):
@@ -353,7 +365,9 @@ def _root_cause(error):
     """Return what an error of requests hides: the socket's message is in error.args[0].reason."""
     if not error.args:
         return error
-    return getattr(error.args[0], "reason", error)
+    cause = getattr(error.args[0], "reason", error)
+    # Where a proxy cannot be reached, one deeper still.
+    return getattr(cause, "original_error", cause)
 
 
 # --- a download ----------------------------------------------------------------------------------
@@ -448,17 +462,98 @@ def _ask(url):
     import requests
 
     parts, user_and_password = _split_address(url)
-    timeout = (CONNECT_SECONDS, READ_SECONDS)
     try:
-        return requests.get(
-            parts.geturl(),
-            auth=user_and_password,
-            headers={"Accept-Encoding": "identity"},
-            stream=True,
-            timeout=timeout,
-        )
+        with requests.Session() as session:
+            request = requests.Request(
+                "GET",
+                parts.geturl(),
+                auth=user_and_password,
+                headers={"Accept-Encoding": "identity"},
+                hooks={"response": _close_redirect},
+            )
+            return _follow(session, session.prepare_request(request))
+    except _ProxyError:
+        raise
     except Exception as error:
         raise ConnectionError(_without_addresses(error)) from None
+
+
+def _close_redirect(response, **_):
+    """Hang up on a server that sends on: what else it says is never read."""
+    # Otherwise requests would read and unpack it all, which may be gigabytes.
+    if response.is_redirect:
+        response.close()
+
+
+def _follow(session, request):
+    """Send a request, and then what requests makes of each redirect; return the last answer."""
+    for _ in range(1 + MAX_REDIRECTS):
+        response = _send(session, request)
+        # It holds the password only if the server is still the same.
+        request = response.next
+        if request is None:
+            return response
+    raise ConnectionError(f"the server sent on to other addresses more than {MAX_REDIRECTS} times")
+
+
+def _send(session, request):
+    """Send one request, through the proxy that the environment names for its address."""
+    import requests
+
+    settings = session.merge_environment_settings(request.url, {}, True, None, None)
+    proxy = requests.utils.select_proxy(request.url, settings["proxies"])
+    if proxy:
+        _check_proxy(proxy, request.url)
+    timeout = (CONNECT_SECONDS, READ_SECONDS)
+    try:
+        return session.send(request, timeout=timeout, allow_redirects=False, **settings)
+    except requests.exceptions.ProxyError as error:
+        fault = f"let nothing through: {_without_addresses(error)}"
+        raise _ProxyError(_describe_proxy(proxy, request.url, fault)) from None
+
+
+# --- a proxy, whose address may hold a password, too ---------------------------------------------
+
+
+class _ProxyError(ConnectionError):
+    """A proxy is the cause; the text names at most its server and port."""
+
+
+def _check_proxy(proxy, url):
+    """Refuse a proxy that cannot be used; requests' errors would seem to be about the server."""
+    import requests
+
+    try:
+        # With the steps that requests takes itself when it sends.
+        address = requests.utils.prepend_scheme_if_needed(proxy, "http")
+        _, _, rest = address.partition("://")
+        # Half of a password with a slash would be the name of a server, which errors repeat.
+        _split_address(f"http://{rest}")
+        requests.adapters.HTTPAdapter().proxy_manager_for(address)
+    except requests.exceptions.InvalidSchema:
+        fault = "is a SOCKS one, which needs the package PySocks; expected http://server:port"
+        raise _ProxyError(_describe_proxy(proxy, url, fault)) from None
+    except Exception:
+        fault = (
+            "cannot be used: expected http://server:port or http://name:password@server:port, "
+            "the signs / ? # @ of a password as %2F %3F %23 %40"
+        )
+        raise _ProxyError(_describe_proxy(proxy, url, fault)) from None
+
+
+def _describe_proxy(proxy, url, fault):
+    return f"correct or remove {_proxy_origin(proxy, url)}; the proxy there {fault}"
+
+
+def _proxy_origin(proxy, url):
+    """Say where the address of the proxy for `url` stands."""
+    # Several may name the same proxy: the one for http:// or https:// alone decides.
+    for decisive in (f"{urlsplit(url).scheme}_proxy", "all_proxy"):
+        for name, value in os.environ.items():
+            if name.lower() == decisive and value == proxy:
+                return f"the variable {name}"
+    # On Windows and macOS, they are asked where no variable is set.
+    return "the proxy setting of this system"
 
 
 def _check_status(response):

@@ -8,6 +8,7 @@ import http.server
 import io
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -500,7 +501,18 @@ def test_a_missing_path_and_a_device_are_refused(tmp_path):
     assert_refused("/dev/null", "received a pipe, a socket or a device")
 
 
-@pytest.mark.parametrize("path", [3, 0, b"x.npz", b"", ["x"], [], False, np.zeros(3)])
+class PathLike:
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+NO_PATHS = [3, 0, b"x.npz", b"", ["x"], [], False, np.zeros(3), PathLike(b"x.npz"), PathLike(3)]
+
+
+@pytest.mark.parametrize("path", NO_PATHS)
 def test_a_path_of_another_type(path):
     with pytest.raises(TypeError, match="^`path` must be text or a path; received "):
         data.load_mnist(path)
@@ -515,6 +527,7 @@ def test_a_path_that_cannot_be_is_refused_in_a_short_line(path, monkeypatch):
                 data.load_mnist(argument)
             assert len(str(caught.value)) < 900
             assert str(caught.value).isprintable()
+            assert "[Errno" not in str(caught.value)
 
 
 on_unix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
@@ -1060,9 +1073,56 @@ def test_a_download_that_is_given_up_computes_no_longer(serve, monkeypatch):
 
 def test_a_server_that_sends_on_without_end(own_cache, serve):
     asked = serve(moved("/mnist.npz"))
-    fallback("Exceeded 30 redirects")
-    assert len(asked) == 31
+    fallback("the server sent on to other addresses more than 10 times")
+    assert len(asked) == 11
     assert files_in(own_cache.parent) == []
+
+
+def endless_redirect(handler):
+    handler.send_response(302)
+    handler.send_header("Location", "/elsewhere")
+    handler.end_headers()
+    while not handler.server.stop.is_set():
+        handler.wfile.write(bytes(2**14))
+
+
+def endless_chunked_redirect(handler):
+    handler.wfile.write(
+        b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    while not handler.server.stop.is_set():
+        handler.wfile.write(b"4000\r\n" + bytes(2**14) + b"\r\n")
+
+
+def mute_redirect(handler):
+    answer(b"", 302, Location="/elsewhere", **{"Content-Length": 1})(handler)
+    mute(handler)
+
+
+REDIRECTS = {
+    "endless": endless_redirect,
+    "endless in chunks": endless_chunked_redirect,
+    "packed": answer(gzip.compress(bytes(2**27)), 302, Location="/elsewhere", **GZIPPED),
+    "mute": mute_redirect,
+}
+
+
+@pytest.mark.parametrize("redirect", REDIRECTS.values(), ids=REDIRECTS)
+def test_what_comes_with_a_redirect_is_never_read(redirect, fake, serve, monkeypatch):
+    def reply(handler):
+        if handler.path == "/elsewhere":
+            answer(npz_bytes(fake))(handler)
+        else:
+            redirect(handler)
+
+    asked = serve(reply)
+    # Reached only where it is read.
+    monkeypatch.setattr(data, "DOWNLOAD_SECONDS", 10)
+    with mock.patch.dict(os.environ, MNIST_HELPERS_URL=CLOSED_PORT):
+        fallback("Connection refused")
+    with little_memory(megabytes=30):
+        assert_same(data.load_mnist("mnist"), fake)
+    assert asked == ["/mnist.npz", "/elsewhere"]
 
 
 @on_unix
@@ -1109,6 +1169,84 @@ def test_user_and_password_reach_the_server_and_nobody_else(fake, serve, monkeyp
     assert_same(data.load_mnist(), fake)
     assert asked == ["/mnist.npz?token=1"]
     assert base64.b64decode(headers[0].removeprefix("Basic ")).decode() == "us er:p@ss/wörd€"
+
+
+@pytest.mark.parametrize(("host", "is_told"), [("127.0.0.1", True), ("localhost", False)])
+def test_a_redirect_takes_the_password_to_the_same_server_alone(
+    host, is_told, fake, serve, monkeypatch
+):
+    headers = {}
+
+    def reply(handler):
+        headers[handler.path] = handler.headers
+        if handler.path == "/elsewhere":
+            answer(npz_bytes(fake))(handler)
+        else:
+            port = handler.server.server_port
+            moved(f"http://{host}:{port}/elsewhere")(handler)
+
+    serve(reply)
+    address = os.environ["MNIST_HELPERS_URL"]
+    monkeypatch.setenv("MNIST_HELPERS_URL", address.replace("//", f"//{LOGIN}") + f"?{SECRET}")
+    assert_same(data.load_mnist("mnist"), fake)
+    assert ("Authorization" in headers["/elsewhere"]) == is_told
+    assert SECRET not in str(headers["/elsewhere"])
+
+
+UNUSABLE_PROXIES = {
+    f"socks5://{LOGIN}127.0.0.1:1": "needs the package PySocks",
+    f"http://user:a/{SECRET}@127.0.0.1:1": "as %2F",
+    f"http://user:1/{SECRET}@127.0.0.1:1": "as %2F",
+    f"{LOGIN}a b": "expected http://server:port",
+    f"foo://{LOGIN}127.0.0.1:1": "expected http://server:port",
+    f"http://{LOGIN}": "expected http://server:port",
+    f"http://{LOGIN}127.0.0.1:99999": "expected http://server:port",
+    f"http://{LOGIN}127.0.0.1:1": "let nothing through: .*Connection refused",
+}
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(("proxy", "match"), UNUSABLE_PROXIES.items())
+def test_a_proxy_that_cannot_be_used_is_named_as_the_cause(proxy, match, name, monkeypatch, capsys):
+    # Without the package, wherever the tests run.
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", no_socks)
+    monkeypatch.setenv(name, proxy)
+    text = assert_kept_secret(capsys)
+    assert re.search(f"correct or remove the variable {name}; the proxy there .*{match}", text)
+    # Not cut off.
+    assert "..." not in text
+
+
+def no_socks(*_, **__):
+    raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+
+def test_of_several_variables_the_one_that_decides_is_named(monkeypatch):
+    for name in ("all_proxy", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "foo://127.0.0.1:1")
+    monkeypatch.setenv("MNIST_HELPERS_URL", "https://some.invalid/mnist.npz")
+    fallback("correct or remove the variable https_proxy; the proxy there cannot be used")
+
+
+def test_a_proxy_for_where_a_server_sends_on_to_is_named(serve, monkeypatch):
+    monkeypatch.setenv("https_proxy", "foo://127.0.0.1:1")
+    serve(moved("https://some.invalid/mnist.npz"))
+    fallback("correct or remove the variable https_proxy; the proxy there cannot be used")
+
+
+def test_a_proxy_that_nobody_asks_is_not_blamed(fake, serve, monkeypatch):
+    monkeypatch.setenv("http_proxy", "foo://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    serve(answer(npz_bytes(fake)))
+    assert_same(data.load_mnist("mnist"), fake)
+
+
+def test_a_proxy_is_asked_for_the_whole_address(fake, serve, monkeypatch):
+    asked = serve(answer(npz_bytes(fake)))
+    monkeypatch.setenv("http_proxy", os.environ["MNIST_HELPERS_URL"])
+    monkeypatch.setenv("MNIST_HELPERS_URL", "http://some.invalid/mnist.npz")
+    assert_same(data.load_mnist("mnist"), fake)
+    assert asked == ["http://some.invalid/mnist.npz"]
 
 
 SECRETIVE = [
@@ -1274,11 +1412,11 @@ def test_an_address_that_is_none(url, monkeypatch):
 def test_the_default_address_is_keras_own(monkeypatch):
     asked = []
 
-    def get(url, **_):
-        asked.append(url)
+    def send(_, request, **__):
+        asked.append(request.url)
         raise requests.ConnectionError("offline")
 
-    monkeypatch.setattr(requests, "get", get)
+    monkeypatch.setattr(requests.Session, "send", send)
     monkeypatch.delenv("MNIST_HELPERS_URL")
     fallback("offline")
     assert asked == ["https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"]
