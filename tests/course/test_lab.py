@@ -91,9 +91,9 @@ def test_settings_without_a_token_let_nobody_in(tmp_path):
     lines = ["c.IdentityProvider.token = ''", "c.ServerApp.disable_check_xsrf = True"]
     (settings / "jupyter_server_config.py").write_text("\n".join(lines))
     with learners_lab(tmp_path, JUPYTER_CONFIG_DIR=str(settings)) as lab:
+        assert ask(lab, "api/contents")["type"] == "directory"
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(f"{lab.url}api/contents")
-        assert ask(lab, "api/contents")["type"] == "directory"
 
 
 ENCRYPTED = """
