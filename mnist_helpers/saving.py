@@ -46,7 +46,7 @@ _QUOTED_CHARACTERS = 160
 _JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _JSON_BRACKET = re.compile(rb"[\[\]{}]")
 
-# What a network for pictures is made of: for each module, the classes that load_model lets Keras make.
+# What a network for pictures is made of: in each module, the classes a file may name.
 # None of them computes when it is built, or grows with a number other than as weights, which are
 # counted. Operations on tensors, lookups, recurrent layers, metrics with many thresholds and the
 # like do: with them, a file of 20 kB filled the memory.
@@ -74,19 +74,16 @@ _SCHEDULES = """
     CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay
     PolynomialDecay
 """
-_LOSSES = """
-    BinaryCrossentropy BinaryFocalCrossentropy CategoricalCrossentropy CategoricalFocalCrossentropy
-    CategoricalGeneralizedCrossEntropy SparseCategoricalCrossentropy CategoricalHinge Hinge
-    SquaredHinge CosineSimilarity Dice Tversky Huber KLDivergence LogCosh Poisson MeanAbsoluteError
-    MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError
-"""
-_METRICS = """
-    Mean Sum MeanMetricWrapper Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy
-    TopKCategoricalAccuracy SparseTopKCategoricalAccuracy BinaryCrossentropy CategoricalCrossentropy
-    SparseCategoricalCrossentropy CategoricalHinge Hinge SquaredHinge CosineSimilarity KLDivergence
-    LogCoshError Poisson MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError
-    MeanSquaredLogarithmicError RootMeanSquaredError F1Score FBetaScore Precision Recall
-    TruePositives TrueNegatives FalsePositives FalseNegatives
+# Most metrics have the name of a loss.
+_LOSSES_AND_METRICS = """
+    function BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy
+    BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy
+    Hinge SquaredHinge CategoricalHinge CosineSimilarity Dice Tversky Huber KLDivergence LogCosh
+    LogCoshError Poisson MeanSquaredError RootMeanSquaredError MeanSquaredLogarithmicError
+    MeanAbsoluteError MeanAbsolutePercentageError Mean Sum MeanMetricWrapper F1Score FBetaScore
+    Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy TopKCategoricalAccuracy
+    SparseTopKCategoricalAccuracy Precision Recall TruePositives TrueNegatives FalsePositives
+    FalseNegatives
 """
 _INITIALIZERS = """
     Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
@@ -100,8 +97,8 @@ _ALLOWED = {
     "keras.layers": _LAYERS,
     "keras.optimizers": _OPTIMIZERS,
     "keras.optimizers.schedules": _SCHEDULES,
-    "keras.losses": _LOSSES + "function",
-    "keras.metrics": _METRICS + "function",
+    "keras.losses": _LOSSES_AND_METRICS,
+    "keras.metrics": _LOSSES_AND_METRICS,
     "keras.activations": "function",
     # Where Keras looks a function up among its activations, losses and the like.
     "builtins": "function",
@@ -448,9 +445,9 @@ def _count_bytes(path, file):
         is_plain = entry.dtype.kind in "biuf" and entry.chunks is None
         if not is_plain or entry.is_virtual or entry.external:
             raise _BadModelError(
-                f"{path}: the weights {_shortened(name)} must be plain numbers in the file itself; "
-                f"received {_shortened(str(entry.dtype))}, chunks {entry.chunks}: save the model "
-                "again, with save_model"
+                f"{path}: the weights {_shortened(name)} must be numbers in the file itself, in "
+                f"one piece; received {_shortened(str(entry.dtype))}, in chunks of {entry.chunks}: "
+                "save the model again, with save_model"
             )
         sizes.append(math.prod(entry.shape) * entry.dtype.itemsize)
 
@@ -498,10 +495,8 @@ def _check_parts(path, config):
             continue
         left += value.values()
         if "class_name" in value and not _is_allowed(value):
-            named = _shortened(f"{value['class_name']} of {value.get('module')}")
-            if value.get("registered_name"):
-                named += _shortened(f" ({value['registered_name']})")
-            raise _refusal(path, named)
+            name = value.get("registered_name") or value["class_name"]
+            raise _refusal(path, _shortened(f"{name} of {value.get('module')}"))
         nodes = value.get("inbound_nodes")
         if isinstance(nodes, list) and not all(_is_call_with_tensor(node) for node in nodes):
             raise _refusal(path, "a layer that is called with constants")
