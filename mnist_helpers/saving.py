@@ -29,6 +29,9 @@ _UNSTORED_WEIGHTS = 1_000_000
 # most 500 steps, ResNet50 takes 900, and a Sequential of 40 convolutions and the like 6,500
 # (measured).
 _MAX_STEPS = 8_000
+# Each metric takes 3 ms: thousands took 11 s. Shapes with 150,000 sides took most of a minute.
+_MAX_METRICS = 200
+_MAX_LIST = 1_000
 # Keras stores two arrays for most layers, and its optimizers two for each of these.
 _MAX_ARRAYS = 5_000
 # Some first values, such as orthogonal ones, take as many multiplications as a product of matrices.
@@ -486,17 +489,24 @@ def _check_memory(path, config):
 
 def _check_parts(path, config):
     """Refuse what a network for pictures is not made of, before Keras makes any of it."""
+    n_metrics = 0
     left = [config]
     while left:
         value = left.pop()
         if isinstance(value, list):
             left += value
+            if len(value) > _MAX_LIST:
+                raise _refusal(path, f"a list of {len(value):,} entries")
         if not isinstance(value, dict):
             continue
         left += value.values()
         if "class_name" in value and not _is_allowed(value):
             name = value.get("registered_name") or value["class_name"]
             raise _refusal(path, _shortened(f"{name} of {value.get('module')}"))
+        if value.get("module") == "keras.metrics":
+            n_metrics += 1
+            if n_metrics > _MAX_METRICS:
+                raise _refusal(path, f"more than {_MAX_METRICS} metrics")
         nodes = value.get("inbound_nodes")
         if isinstance(nodes, list) and not all(_is_call_with_tensor(node) for node in nodes):
             raise _refusal(path, "a layer that is called with constants")

@@ -338,12 +338,18 @@ HUGE = {
         "at most 8,000 steps",
     ),
     "a layer that is called very often": (
-        lambda config: with_layers(config, DENSE | {"inbound_nodes": [CALL] * 9_000}),
+        lambda config: with_layers(config, *[DENSE | {"inbound_nodes": [CALL] * 900}] * 10),
         "at most 8,000 steps",
     ),
+    "a shape with very many sides": (
+        lambda config: with_layers(
+            config, of_keras("layers", "Reshape", target_shape=[1] * 150_000)
+        ),
+        "a list of 150,000 entries, which load_model",
+    ),
     "very many metrics": (
-        lambda config: with_metrics(config, *[of_keras("metrics", "Mean")] * 9_000),
-        "at most 8,000 steps",
+        lambda config: with_metrics(config, *[of_keras("metrics", "Mean")] * 900),
+        "more than 200 metrics, which load_model",
     ),
 }
 
