@@ -5,7 +5,6 @@ import json
 import math
 import os
 import re
-import textwrap
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from mnist_helpers.scratch import flush_to_disk, scratch_folder
 
 # Bounds on what the parts of a model file may claim, so that a small file cannot fill the memory.
 # The tutorial's networks take at most 15 kB of JSON, 7 levels deep, and 3 MB in all (measured).
-_MAX_JSON_BYTES = 2_000_000
+_MAX_JSON_BYTES = 1_000_000
 _MAX_JSON_DEPTH = 200
 _MAX_TOTAL_BYTES = 2**27
 # In float32, as many bytes. There are several copies in memory while they are read: 1.7 GB, of a
@@ -25,21 +24,18 @@ _MAX_TOTAL_BYTES = 2**27
 _MAX_WEIGHTS = 2**25
 # Each weight takes a byte or more in the file; a model may have so many that are not stored.
 _UNSTORED_WEIGHTS = 1_000_000
-# Keras needs a millisecond to make a layer or to call it, and ten for a recurrent one. It builds a
-# Sequential anew with each of its layers: a thousand small ones in a file of 10 kB took minutes.
-# The tutorial's networks take at most 500 steps, ResNet50 takes 900, and a Sequential of 40
-# convolutions and the like 6,500 (measured).
+# Keras needs a millisecond to make a layer or to call it. It builds a Sequential anew with each of
+# its layers: a thousand small ones in a file of 10 kB took minutes. The tutorial's networks take at
+# most 500 steps, ResNet50 takes 900, and a Sequential of 40 convolutions and the like 6,500
+# (measured).
 _MAX_STEPS = 8_000
+# Each metric takes 3 ms: thousands took 11 s. Shapes with 150,000 sides took most of a minute.
+_MAX_METRICS = 200
+_MAX_LIST = 1_000
 # Keras stores two arrays for most layers, and its optimizers two for each of these.
 _MAX_ARRAYS = 5_000
 # Some first values, such as orthogonal ones, take as many multiplications as a product of matrices.
 _MAX_MULTIPLICATIONS = 10**11
-# Some layers and metrics make a list of so many entries as soon as they are built.
-_MAX_NUMBER = 10_000_000
-# What these name is no size: a random seed, an address, the steps of a schedule.
-_NO_SIZES = {"seed", "shared_object_id", "optimizer"}
-# Recurrent layers with these settings compute when they are built, not when they are used.
-_COMPUTING_SETTINGS = {"stateful", "unroll"}
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 # Each layer of these is built once. In others it may be built anew with each that follows it.
 _BUILT_ONCE = ("Functional", "Model")
@@ -52,6 +48,71 @@ _QUOTED_CHARACTERS = 160
 # beginning, in a time that grows with the square of the length.
 _JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _JSON_BRACKET = re.compile(rb"[\[\]{}]")
+
+# What a network for pictures is made of: in each module, the classes a file may name.
+# None of them computes when it is built, or grows with a number other than as weights, which are
+# counted. Operations on tensors, lookups, recurrent layers, metrics with many thresholds and the
+# like do: with them, a file of 20 kB filled the memory.
+_MODELS = "Sequential Functional Model DTypePolicy InputLayer"
+_LAYERS = """
+    InputLayer Dense Flatten Reshape Permute RepeatVector Identity Activation ActivityRegularization
+    Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose
+    DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
+    MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D
+    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
+    GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    Dropout AlphaDropout GaussianDropout GaussianNoise
+    SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization
+    ReLU LeakyReLU PReLU ELU Softmax Add Subtract Multiply Average Maximum Minimum Concatenate Dot
+    Rescaling Resizing CenterCrop ZeroPadding1D ZeroPadding2D ZeroPadding3D
+    Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D
+    RandomFlip RandomRotation RandomTranslation RandomZoom RandomShear RandomCrop RandomErasing
+    RandomContrast RandomBrightness
+"""
+_OPTIMIZERS = """
+    SGD RMSprop Adam AdamW Adamax Adadelta Adagrad Adafactor Nadam Ftrl Lion Lamb LossScaleOptimizer
+"""
+_SCHEDULES = """
+    CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay
+    PolynomialDecay
+"""
+# Most metrics have the name of a loss.
+_LOSSES_AND_METRICS = """
+    function BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy
+    BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy
+    Hinge SquaredHinge CategoricalHinge CosineSimilarity Dice Tversky Huber KLDivergence LogCosh
+    LogCoshError Poisson MeanSquaredError RootMeanSquaredError MeanSquaredLogarithmicError
+    MeanAbsoluteError MeanAbsolutePercentageError Mean Sum MeanMetricWrapper F1Score FBetaScore
+    Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy TopKCategoricalAccuracy
+    SparseTopKCategoricalAccuracy Precision Recall TruePositives TrueNegatives FalsePositives
+    FalseNegatives
+"""
+_INITIALIZERS = """
+    Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
+    Orthogonal RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
+    IdentityInitializer OrthogonalInitializer
+"""
+_ALLOWED = {
+    "keras": _MODELS,
+    "keras.models": _MODELS,
+    "keras.src.models.functional": _MODELS,
+    "keras.layers": _LAYERS,
+    "keras.optimizers": _OPTIMIZERS,
+    "keras.optimizers.schedules": _SCHEDULES,
+    "keras.losses": _LOSSES_AND_METRICS,
+    "keras.metrics": _LOSSES_AND_METRICS,
+    "keras.activations": "function",
+    # Where Keras looks a function up among its activations, losses and the like.
+    "builtins": "function",
+    "keras.initializers": _INITIALIZERS,
+    "keras.regularizers": "L1 L2 L1L2 OrthogonalRegularizer",
+    "keras.constraints": "MaxNorm MinMaxNorm NonNeg UnitNorm",
+    # Written as +, -, * and / between tensors.
+    "keras.src.ops.numpy": "Add Subtract Multiply Divide TrueDivide",
+}
+# An argument of a call that is the output of another layer.
+_TENSOR = "__keras_tensor__"
 
 _HDF5 = "Keras' old HDF5 format can carry code: load it where it was made and use save_model"
 _PICKLE = "opening a pickle runs whatever is in it: use save_model where it was made"
@@ -156,8 +217,8 @@ def load_model(path):
         If you may not read it.
     ValueError
         If it is no file, has another format, is damaged or far too large, claims more than it
-        holds, or needs classes or functions that are neither Keras' own nor registered with Keras
-        by this program. Recurrent layers with `stateful` or `unroll` are refused.
+        holds, or needs anything but Keras' usual parts of a network for pictures and what this
+        program has registered with Keras.
 
     Examples
     --------
@@ -186,7 +247,8 @@ def load_model(path):
             f"{path} is damaged or needs code that is not Keras' own, which could do anything. "
             f"Keras says: {_first_reason(error)} Copy the file again, or build the model from "
             "Keras' own layers and save it with save_model."
-        ) from error
+            # Keras' whole message would be shown too, with all that the file put into it.
+        ) from None
     if not isinstance(model, keras.Model):
         kind = type(model).__name__
         raise _BadModelError(f"{path} must hold a model; it holds a {kind}: use save_model")
@@ -195,6 +257,14 @@ def load_model(path):
 
 class _BadModelError(ValueError):
     """A file is refused, for a reason that is said already."""
+
+    def __init__(self, message):
+        # Of names in the file, and its own, which could otherwise steer a terminal.
+        super().__init__(_escaped(message))
+
+
+def _escaped(text):
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _check_format(path):
@@ -215,13 +285,14 @@ def _check_format(path):
         raise _BadModelError(f"{path} must be a file; it is {error}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
-            f"there is no model at {path}: train it first, or check the path"
+            _escaped(f"there is no model at {path}: train it first, or check the path")
         ) from error
     except (OSError, ValueError) as error:
         # Too long, a loop of links, a null character, or what the file system cannot spell.
         reason = getattr(error, "strerror", None) or error
-        name = textwrap.shorten(repr(str(path)), _QUOTED_CHARACTERS, placeholder=" …")
-        raise _BadModelError(f"{name} is no path of a file: {reason}") from error
+        raise _BadModelError(
+            f"{_shortened(repr(str(path)))} is no path of a file: {reason}"
+        ) from error
 
 
 def _check_list(path, file):
@@ -323,9 +394,16 @@ def _first_reason(error):
         text = str(error)
     except Exception:
         text = type(error).__name__
+    return _shortened(text) or type(error).__name__
+
+
+def _shortened(text):
+    """Return the beginning of a text, in one line."""
     # Far more than is quoted: of a message of megabytes, each word would be looked at.
-    text = text[: 10 * _QUOTED_CHARACTERS]
-    return textwrap.shorten(text, _QUOTED_CHARACTERS, placeholder=" …")
+    line = " ".join(text[: 10 * _QUOTED_CHARACTERS].split())
+    if len(line) > _QUOTED_CHARACTERS:
+        line = line[:_QUOTED_CHARACTERS] + " …"
+    return line
 
 
 # --- what a model would take --------------------------------------------------------------------
@@ -365,11 +443,14 @@ def _count_bytes(path, file):
             )
         if not isinstance(entry, h5py.Dataset):
             return
-        # Lists and texts may claim more than their size says.
-        if entry.dtype.kind not in "biuf" or entry.is_virtual or entry.external:
+        # Lists and texts may claim more than their size says. Chunks may be compressed, and larger
+        # than the array; Keras writes none.
+        is_plain = entry.dtype.kind in "biuf" and entry.chunks is None
+        if not is_plain or entry.is_virtual or entry.external:
             raise _BadModelError(
-                f"{path}: the weights {name} must be numbers in the file itself; "
-                f"received {entry.dtype}"
+                f"{path}: the weights {_shortened(name)} must be numbers in the file itself, in "
+                f"one piece; received {_shortened(str(entry.dtype))}, in chunks of {entry.chunks}: "
+                "save the model again, with save_model"
             )
         sizes.append(math.prod(entry.shape) * entry.dtype.itemsize)
 
@@ -380,7 +461,7 @@ def _count_bytes(path, file):
 
 def _check_memory(path, config):
     """Refuse a model that has far more weights than its file; none of them is made for that."""
-    _check_settings(path, config)
+    _check_parts(path, config)
     n_steps = _count_steps(config, {})
     if n_steps > _MAX_STEPS:
         raise _BadModelError(
@@ -406,23 +487,76 @@ def _check_memory(path, config):
         _check_multiplications(path, shape)
 
 
-def _check_settings(path, config):
-    """Refuse numbers and settings that would take memory or time as soon as a layer is built."""
+def _check_parts(path, config):
+    """Refuse what a network for pictures is not made of, before Keras makes any of it."""
+    n_metrics = 0
     left = [config]
     while left:
         value = left.pop()
         if isinstance(value, list):
             left += value
-        elif isinstance(value, dict):
-            for name in value:
-                if name in _COMPUTING_SETTINGS and value[name]:
-                    raise _BadModelError(f"{path} needs {name!r}, which load_model does not allow")
-                if name not in _NO_SIZES:
-                    left.append(value[name])
-        elif isinstance(value, int) and value > _MAX_NUMBER:
-            raise _BadModelError(
-                f"{path}: its numbers may be at most {_MAX_NUMBER:,}; received {value:,}"
-            )
+            if len(value) > _MAX_LIST:
+                raise _refusal(path, f"a list of {len(value):,} entries")
+        if not isinstance(value, dict):
+            continue
+        left += value.values()
+        if "class_name" in value and not _is_allowed(value):
+            name = value.get("registered_name") or value["class_name"]
+            raise _refusal(path, _shortened(f"{name} of {value.get('module')}"))
+        if value.get("module") == "keras.metrics":
+            n_metrics += 1
+            if n_metrics > _MAX_METRICS:
+                raise _refusal(path, f"more than {_MAX_METRICS} metrics")
+        nodes = value.get("inbound_nodes")
+        if isinstance(nodes, list) and not all(_is_call_with_tensor(node) for node in nodes):
+            raise _refusal(path, "a layer that is called with constants")
+
+
+def _refusal(path, named):
+    return _BadModelError(
+        f"{path} needs {named}, which load_model does not allow. A model may have Keras' usual "
+        "layers for pictures (dense, convolution, pooling, dropout, normalization, activation, "
+        "merging, simple augmentation), optimizers, losses and plain metrics: build it from "
+        "these and save it with save_model"
+    )
+
+
+def _is_allowed(value):
+    """Say whether an object's class is on the list, or registered by this program."""
+    with keras_defaults():
+        import keras
+
+    name = value["class_name"]
+    if name == _TENSOR:
+        return True
+    if str(value.get("registered_name")) in keras.saving.get_custom_objects():
+        return True
+    module = str(value.get("module"))
+    if name not in _ALLOWED.get(module, "").split():
+        return False
+    # A list as the mean, say, of random numbers would be spread over the array's other sides.
+    config = value.get("config")
+    is_initializer = module == "keras.initializers" and isinstance(config, dict)
+    return not (is_initializer and any(isinstance(item, list) for item in config.values()))
+
+
+def _is_call_with_tensor(node):
+    """Say whether a call takes another layer's output; Keras computes any other call at once."""
+    if not isinstance(node, dict):
+        return False
+    args = node.get("args")
+    kwargs = node.get("kwargs")
+    return isinstance(args, list) and isinstance(kwargs, dict) and _has_tensor([args, kwargs])
+
+
+def _has_tensor(value):
+    if isinstance(value, list):
+        return any(_has_tensor(item) for item in value)
+    if not isinstance(value, dict):
+        return False
+    if "class_name" in value:
+        return value["class_name"] == _TENSOR and "config" in value
+    return any(_has_tensor(item) for item in value.values())
 
 
 def _count_steps(value, shared):
