@@ -6,6 +6,7 @@ given. Nothing here reaches for a network: downloads are sent to a closed port o
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM
 
 
 def pytest_configure(config):
+    _take_signals()
     os.environ["MNIST_HELPERS_URL"] = CLOSED_PORT
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     for name in TERMINAL_VARIABLES:
@@ -37,6 +39,19 @@ def pytest_configure(config):
         config.pluginmanager.register(NotebookSummary(has_mnist))
         if not RESULTS.exists():  # the notebooks save their models there
             config.add_cleanup(lambda: shutil.rmtree(RESULTS, ignore_errors=True))
+
+
+def _take_signals():
+    """Let signals end what the tests start, also where pytest itself ignores them.
+
+    A program in the background ignores Ctrl-C, one under `nohup` a closed terminal, and what they
+    start does so too.
+    """
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+            signal.signal(number, usual)
 
 
 def _find_mnist():
