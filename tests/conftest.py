@@ -31,7 +31,8 @@ def lab(browser, tmp_path_factory):
     from support.lab import learners_lab
 
     folder = tmp_path_factory.mktemp("lab")
-    (folder / "work").mkdir()
-    write_learner(ROOT / "notebooks", folder / "work")
+    # JupyterLab's start copies them into work/.
+    (folder / "notebooks").mkdir()
+    write_learner(ROOT / "notebooks", folder / "notebooks")
     with learners_lab(folder) as lab:
         yield lab
