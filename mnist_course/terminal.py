@@ -275,5 +275,5 @@ def _open_closed_descriptors():
         try:
             os.fstat(descriptor)
         except OSError:
-            # The system gives the lowest free number.
-            os.open(os.devnull, os.O_RDWR)
+            # The system gives the lowest free number. What is started, as a kernel, gets it too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

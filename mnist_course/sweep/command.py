@@ -10,6 +10,7 @@ from mnist_course.sweep.engine import run_plan
 from mnist_course.sweep.fingerprint import describe_environment
 from mnist_course.sweep.grid import merge_grids, read_grid
 from mnist_course.sweep.plan import plan_sweep
+from mnist_course.sweep.private import private_files
 from mnist_course.sweep.results import (
     is_finished,
     read_results,
@@ -80,7 +81,8 @@ def collect_command(options):
     results = list(_read_to_collect(options.folder).values())
     if not results:
         raise FileNotFoundError(f"there are no finished runs in {options.folder}")
-    write_csv(results, Path(options.folder, "runs.csv"))
+    with private_files():
+        write_csv(results, Path(options.folder, "runs.csv"))
     return _report(results, options.folder)
 
 

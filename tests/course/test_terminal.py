@@ -199,6 +199,16 @@ def test_streams_that_are_closed_from_the_start_do_no_harm(redirection):
     assert (run.returncode, run.stderr) == (0, b"")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_what_is_started_has_the_streams_that_were_closed():
+    code = "import os; from mnist_course.terminal import guard_output\n"
+    code += (
+        "with guard_output():\n    assert all(os.get_inheritable(number) for number in (0, 1, 2))"
+    )
+    script = '"$@" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", script, "-", sys.executable, "-c", code]).returncode == 0
+
+
 def test_a_stream_that_is_closed_is_no_place_for_the_next_file(tmp_path):
     code = "import sys; from mnist_course.terminal import guard_output\n"
     code += "with guard_output():\n    file = open(sys.argv[1], 'w')\n    assert file.fileno() > 2"
