@@ -102,7 +102,7 @@ def note_cpu_seconds(process, cpu_seconds):
         for part in [process, *process.children(recursive=True)]:
             # It may have ended meanwhile; what was noted last stays.
             with contextlib.suppress(psutil.Error):
-                is_kernel = "ipykernel_launcher" in " ".join(part.cmdline())
+                is_kernel = "kernel_program" in " ".join(part.cmdline())
                 times = part.cpu_times()
                 cpu_seconds[part.pid] = (is_kernel, times.user + times.system)
 

@@ -25,6 +25,7 @@ from mnist_course.notebooks import cell_name
 from mnist_helpers.scratch import scratch_folder
 
 ENGINE_NAME = "mnist_course"
+PROGRAM = "mnist_course.kernel_program"
 
 MAX_STARTS = 3
 
@@ -55,13 +56,6 @@ NOT_FOR_KERNELS = (
     "PYTHONSTARTUP",
     # Warnings could become errors.
     "PYTHONWARNINGS",
-)
-
-# ipykernel ends with its parent, unless that was killed before the kernel has begun to watch it.
-# It is one expression, so that it leaves no names behind in the notebook.
-_END_WITH_PARENT = (
-    "__import__('os').getppid() == int(__import__('os').environ['JPY_PARENT_PID']) "
-    "or __import__('os')._exit(1)"
 )
 
 # Failures are told once, in the table of `mnist-course run`, not in a log besides.
@@ -116,8 +110,8 @@ class _ThisPython(KernelSpecManager):
 
     def get_kernel_spec(self, kernel_name):
         # Without -P, a learner's own types.py in the folder would end the kernel as it starts.
-        start = get_kernel_dict(python_arguments=["-P"])
-        spec = KernelSpec(resource_dir=RESOURCES, **start)
+        spec = KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        spec.argv = [sys.executable, "-P", "-m", PROGRAM, "-f", "{connection_file}"]
         # Otherwise a variable may name another way to start it.
         spec.metadata["kernel_provisioner"] = {"provisioner_name": "local-provisioner"}
         return spec
@@ -168,7 +162,8 @@ class KernelEngine(Engine):
             # To end a kernel politely takes up to 3 seconds; nothing of it is needed any more.
             shutdown_kernel="immediate",
             log=_silent_log,
-            extra_arguments=_kernel_arguments(),
+            # What a kernel logs when it is interrupted says nothing of the notebook.
+            extra_arguments=["--log-level=CRITICAL"],
         )
         try:
             # nbclient ends only kernels of its own making, unless it is told to clean up.
@@ -180,14 +175,6 @@ class KernelEngine(Engine):
 
 
 papermill_engines.register(ENGINE_NAME, KernelEngine)
-
-
-def _kernel_arguments():
-    # What a kernel logs when it is interrupted says nothing of the notebook.
-    arguments = ["--log-level=CRITICAL"]
-    if os.name == "posix":
-        arguments.append(f"--IPKernelApp.exec_lines={_END_WITH_PARENT}")
-    return arguments
 
 
 def execute_notebook(notebook, parameters, execution):

@@ -216,7 +216,7 @@ def _end(process, signal_number):
 
 
 def _kernels(world):
-    return [one for one in world.find_processes() if "ipykernel_launcher" in _command_line(one)]
+    return [one for one in world.find_processes() if "kernel_program" in _command_line(one)]
 
 
 def _command_line(process):

@@ -35,7 +35,7 @@ NOT_STARTED = "the kernel did not start: Kernel died before replying to kernel_i
 # Python reads a module of this name at its start; this one lets the first kernels end at once.
 FAIL_AT_FIRST = """\
 import os, pathlib, sys
-if 'ipykernel_launcher' in ' '.join(sys.orig_argv):
+if 'kernel_program' in ' '.join(sys.orig_argv):
     with open({file!r}, 'a') as starts:
         starts.write('.')
     if os.path.getsize({file!r}) <= {failures}:
@@ -116,7 +116,7 @@ def test_a_kernel_that_does_not_start_is_tried_three_times(tmp_path, failures, e
 # Python reads a module of this name at its start; this one lets the first kernel take for ever.
 WAIT_AT_FIRST = """\
 import os, sys, time
-if 'ipykernel_launcher' in ' '.join(sys.orig_argv):
+if 'kernel_program' in ' '.join(sys.orig_argv):
     with open({file!r}, 'a') as starts:
         starts.write('.')
     if os.path.getsize({file!r}) == 1:
@@ -136,6 +136,19 @@ def test_a_kernel_that_takes_too_long_to_start_gets_another_try(tmp_path, monkey
     outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert outcome["error"] is None and outcome["started"]
     assert starts.read_text() == ".."
+
+
+def test_no_line_is_lost_however_fast_they_come(tmp_path):
+    n_lines = 10_000
+    lines = f"for number in range({n_lines}): print(number, flush=True)"
+    assert run(tmp_path, code(lines, "lines"))["error"] is None
+    (cell,) = [one for one in read_notebook(tmp_path / "copy.ipynb").cells if "lines" in tags(one)]
+    text = "".join(output.text for output in cell.outputs)
+    assert text.split() == [str(number) for number in range(n_lines)]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
 
 
 def test_a_kernel_has_minutes_to_start_unless_the_run_has_fewer():
@@ -164,6 +177,10 @@ def test_the_time_out_is_for_the_whole_run(tmp_path, timeout):
     assert outcome["record"] is None
 
 
+# As long as this computes, no other thread of the kernel gets its turn. Only Linux ends it even so.
+WITHOUT_END = "pathlib.Path('busy').touch()\nmax(range(10**12))"
+if sys.platform != "linux":
+    WITHOUT_END = "pathlib.Path('busy').touch()\nimport time\ntime.sleep(600)"
 STOPS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 
 
@@ -176,7 +193,7 @@ def test_a_stopped_command_leaves_no_kernel_and_no_files(tmp_path, monkeypatch, 
     write(
         tmp_path / "notebooks" / "01_long.ipynb",
         code("import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))"),
-        code("import time\ntime.sleep(600)", "wait"),
+        code(WITHOUT_END, "wait"),
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "mnist_course", "run"],
@@ -191,6 +208,7 @@ def test_a_stopped_command_leaves_no_kernel_and_no_files(tmp_path, monkeypatch, 
         character = process.stderr.read(1)
         assert character, bar
         bar += character
+    wait_until((tmp_path / "busy").exists, seconds=20)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == STOPS[number] and "Traceback" not in error

@@ -10,7 +10,7 @@ import threading
 
 # How Python was started tells the processes of the course apart.
 ROLES = {
-    "ipykernel_launcher": "kernel",
+    "kernel_program": "kernel",
     "multiprocessing": "worker",
     "mnist_course": "command",
 }

@@ -1,0 +1,46 @@
+"""The program of a kernel: ipykernel's, which drops no output and ends with its parent.
+
+``python -m mnist_course.kernel_program -f FILE`` takes ipykernel's own options.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+import zmq
+from ipykernel.kernelapp import IPKernelApp
+
+# The number of an option of Linux' prctl: the signal that comes when the parent has ended.
+PR_SET_PDEATHSIG = 1
+# jupyter_client's: who has started the kernel.
+PARENT_VARIABLE = "JPY_PARENT_PID"
+
+
+class KernelApp(IPKernelApp):
+    """A kernel that keeps every output until it is read."""
+
+    def init_iopub(self, context):
+        """Open the socket of the outputs."""
+        # By itself it drops what comes too fast: of 10,000 lines printed one by one, hundreds were
+        # lost without a word; and where the message that a cell is done was lost, the run failed.
+        context.setsockopt(zmq.SNDHWM, 0)
+        super().init_iopub(context)
+
+
+def end_with_parent():
+    """Let this process end when the one that has started it does, whatever it is computing.
+
+    ipykernel watches its parent in a thread, which waits as long as a cell computes in C.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = os.environ.get(PARENT_VARIABLE)
+    # It may have been killed before it could be watched.
+    if os.name == "posix" and parent is not None and os.getppid() != int(parent):
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    KernelApp.launch_instance()
