@@ -374,6 +374,26 @@ def _replace_places(value, names):
     return value
 
 
+def is_executed(path):
+    """Tell whether a notebook is what a run has come to.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    bool
+        False also if it cannot be read.
+
+    Examples
+    --------
+    >>> is_executed(find_notebooks(["01_dense_network"])[0])
+    False
+    """
+    return OUTCOME_KEY in _read_if_possible(path).metadata
+
+
 def read_outcome(path):
     """Read the outcome of a run from the executed notebook.
 

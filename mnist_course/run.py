@@ -15,6 +15,7 @@ from mnist_course.notebooks import (
     OUTCOME_KEY,
     cell_name,
     find_notebooks,
+    is_executed,
     outcome_texts,
     read_notebook,
     strip_outputs,
@@ -110,6 +111,7 @@ def _plan_all(notebooks, parameters, output):
     for path in [output, *paths]:
         _check_text(path)
     _check_output(output, paths)
+    _check_replaced(output, paths)
     check_temporary_folder()
     return [_plan(path, parameters, output) for path in paths]
 
@@ -198,6 +200,20 @@ def _check_output(output, paths):
     is_inside = folder.is_relative_to(NOTEBOOKS.resolve())
     if is_inside or folder in [path.resolve().parent for path in paths]:
         raise ValueError(f"results may not lie among the notebooks themselves; received {output}")
+
+
+def _check_replaced(output, paths):
+    """Refuse to replace what no run has written, such as a learner's own copy."""
+    strange = [output / path.name for path in paths]
+    strange = [path for path in strange if path.is_file() and not is_executed(path)]
+    index = output / "index.html"
+    if index.is_file() and not any(map(is_executed, output.glob("*.ipynb"))):
+        strange.append(index)
+    if strange:
+        raise ValueError(
+            f"{strange[0]} was not written by a run, and would be replaced: move it, or name "
+            "another folder"
+        )
 
 
 def check_temporary_folder():

@@ -201,6 +201,9 @@ def read_record(notebook):
         notebook = _read_notebook(notebook)
     record = None
     for cell in notebook.cells:
+        # Only these are executed; what is written beside another's text, no run has shown.
+        if cell.cell_type != "code":
+            continue
         for output in cell.get("outputs", []):
             # Streams and errors have no data.
             data = output.get("data", {})

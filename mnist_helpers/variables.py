@@ -15,6 +15,7 @@ NUMBER_VARIABLES = {
     "CUBLAS*": "NVIDIA, matrices: whether the same comes out twice, and how sums are rounded",
     "CUDNN_*": "NVIDIA, networks: the same",
     "DNNL_*": "oneDNN, under its earlier name",
+    "GLIBC_TUNABLES": "Linux' own mathematics: which instructions are used",
     "JAX_*": "JAX: random numbers, the precision of floats, what is compiled",
     "KERAS_TORCH_DEVICE": "Keras on PyTorch: whether a graphics card rounds in its own way",
     "KMP_DETERMINISTIC_REDUCTION": "Intel's threads: in which order sums are made",

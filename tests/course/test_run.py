@@ -301,6 +301,17 @@ def test_a_name_that_is_no_text_is_refused(here, capsys):
     assert "rename '\\udcff.ipynb': it is no text in UTF-8" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["01_plain.ipynb", "index.html"])
+def test_what_no_run_has_written_is_not_replaced(here, capsys, name):
+    write(here / "notebooks" / "01_plain.ipynb", record_cell())
+    write(here / "work" / "01_plain.ipynb", code("'mine'"))
+    (here / "work" / "01_plain.ipynb").rename(here / "work" / name)
+    before = (here / "work" / name).read_bytes()
+    assert main(["run", "01_plain", "--output", "work"]) == 2
+    assert f"work/{name} was not written by a run" in capsys.readouterr().err
+    assert (here / "work" / name).read_bytes() == before
+
+
 def test_results_may_not_lie_beside_a_notebook_given_by_its_path(here, capsys):
     path = write(here / "elsewhere" / "plain.ipynb", record_cell())
     assert main(["run", str(path), "--output", "elsewhere"]) == 2

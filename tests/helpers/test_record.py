@@ -216,6 +216,16 @@ def test_the_last_record_is_read(tmp_path):
         read_record(notebook)
 
 
+def test_a_record_beside_a_text_is_none_of_the_run():
+    record = good_record()
+    cell = code("x")
+    cell.outputs = [new_output("display_data", data={MIME_TYPE: record})]
+    assert read_record(new_notebook(cells=[cell])) == record
+    notebook = new_notebook(cells=[new_markdown_cell("x")])
+    notebook.cells[0].outputs = cell.outputs
+    assert read_record(notebook) is None
+
+
 def test_a_record_of_before_without_settings_is_read():
     record = good_record(schema=1)
     del record["settings"]
