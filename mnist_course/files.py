@@ -9,6 +9,7 @@ import stat
 from contextlib import contextmanager
 from pathlib import Path
 
+from mnist_helpers.foreign_files import ForeignFileError, open_plain
 from mnist_helpers.scratch import (
     flush_to_disk,
     refuse_foreign_folder,
@@ -27,7 +28,6 @@ _READING_ADVICE = {
     errno.ENOENT: "put it back",
     errno.EACCES: "make it readable",
     errno.EPERM: "make it readable",
-    errno.EISDIR: "give that folder another name",
     errno.ENOTDIR: "give that file another name",
 }
 
@@ -223,14 +223,13 @@ def read_file(path):
     b'hello'
     """
     with reading(path):
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
-        if status.st_size > MAX_BYTES:
-            raise OSError(errno.EFBIG, f"it has more than {MAX_BYTES:,} bytes")
-        return Path(path).read_bytes()
+        try:
+            with open_plain(path) as file:
+                if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                    raise OSError(errno.EFBIG, f"it has more than {MAX_BYTES:,} bytes")
+                return file.read()
+        except ForeignFileError as error:
+            raise OSError(errno.EINVAL, f"it is {error}, not a file") from None
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from numpy.lib import format as npy_format
 
 from mnist_helpers.foreign_files import ForeignFileError, check_zip_list, open_plain
 from mnist_helpers.library_settings import tqdm_defaults
+from mnist_helpers.messages import quote
 from mnist_helpers.scratch import scratch_folder
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -45,8 +46,6 @@ MAX_BYTES = 2**26
 _CHUNK_BYTES = 2**16
 # No file is so long that its length has more.
 _MAX_LENGTH_DIGITS = 20
-# An error quotes at most so much of a path, an address or another error.
-_QUOTED_CHARACTERS = 300
 
 # The shape of each array, and the sha256 of its values.
 _ARRAYS = {
@@ -147,7 +146,7 @@ def load_mnist(path=None):
     (1500, 28, 28)
     """
     if path is not None and not _is_text_or_path(path):
-        raise TypeError(f"`path` must be text or a path; received {_shorten(repr(path))}")
+        raise TypeError(f"`path` must be text or a path; received {quote(repr(path))}")
     source = _choose_source(path, os.environ.get("MNIST_HELPERS_DATA", ""))
     if source == "digits":
         return _bundled_digits()
@@ -232,16 +231,7 @@ def _read_source(source):
         kind = ValueError if isinstance(error, ValueError) else type(error)
         # The system's own errors begin with a number, which helps nobody.
         reason = re.sub(r"^\[\w+ \d+\] ", "", str(error))
-        raise kind(f"{_shorten(source)}: {_shorten(reason)}. {cure}") from None
-
-
-def _shorten(thing):
-    """Return a text for an error message: in one line, not too long, without control characters."""
-    line = " ".join(str(thing)[: 2 * _QUOTED_CHARACTERS].split())
-    visible = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    if len(visible) <= _QUOTED_CHARACTERS:
-        return visible
-    return f"{visible[: _QUOTED_CHARACTERS - 3]}..."
+        raise kind(f"{quote(source)}: {quote(reason)}. {cure}") from None
 
 
 # --- where MNIST may be --------------------------------------------------------------------------
@@ -264,8 +254,8 @@ def _search():
             return load()
         except Exception as error:
             # Whatever went wrong, the next place may do.
-            reason = _shorten(error) or type(error).__name__
-            reasons += f"\n  - {_shorten(description)}: {reason}"
+            reason = quote(error) or type(error).__name__
+            reasons += f"\n  - {quote(description)}: {reason}"
     advice = f'Go online, set MNIST_HELPERS_DATA to {_FORMS}, or take load_mnist("digits").'
     raise FileNotFoundError(f"MNIST could not be had:{reasons}\n{advice}")
 

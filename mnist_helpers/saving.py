@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mnist_helpers.foreign_files import ForeignFileError, check_zip_list, open_plain
 from mnist_helpers.keras_settings import keras_defaults
+from mnist_helpers.messages import escape, quote
 from mnist_helpers.scratch import flush_to_disk, scratch_folder
 
 # Bounds on what the parts of a model file may claim, so that a small file cannot fill the memory.
@@ -41,8 +42,6 @@ _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _BUILT_ONCE = ("Functional", "Model")
 _CONFIG = "config.json"
 _WEIGHTS_FILE = "model.weights.h5"
-# How much of Keras' own message is quoted: the rest of it is the whole configuration.
-_QUOTED_CHARACTERS = 160
 
 # A string that nobody closes ends with the text; otherwise each quote in it would be tried as a
 # beginning, in a time that grows with the square of the length.
@@ -260,11 +259,7 @@ class _BadModelError(ValueError):
 
     def __init__(self, message):
         # Of names in the file, and its own, which could otherwise steer a terminal.
-        super().__init__(_escaped(message))
-
-
-def _escaped(text):
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        super().__init__(escape(message))
 
 
 def _check_format(path):
@@ -285,14 +280,12 @@ def _check_format(path):
         raise _BadModelError(f"{path} must be a file; it is {error}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
-            _escaped(f"there is no model at {path}: train it first, or check the path")
+            escape(f"there is no model at {path}: train it first, or check the path")
         ) from error
     except (OSError, ValueError) as error:
         # Too long, a loop of links, a null character, or what the file system cannot spell.
         reason = getattr(error, "strerror", None) or error
-        raise _BadModelError(
-            f"{_shortened(repr(str(path)))} is no path of a file: {reason}"
-        ) from error
+        raise _BadModelError(f"{quote(repr(str(path)))} is no path of a file: {reason}") from error
 
 
 def _check_list(path, file):
@@ -394,16 +387,7 @@ def _first_reason(error):
         text = str(error)
     except Exception:
         text = type(error).__name__
-    return _shortened(text) or type(error).__name__
-
-
-def _shortened(text):
-    """Return the beginning of a text, in one line."""
-    # Far more than is quoted: of a message of megabytes, each word would be looked at.
-    line = " ".join(text[: 10 * _QUOTED_CHARACTERS].split())
-    if len(line) > _QUOTED_CHARACTERS:
-        line = line[:_QUOTED_CHARACTERS] + " …"
-    return line
+    return quote(text) or type(error).__name__
 
 
 # --- what a model would take --------------------------------------------------------------------
@@ -448,8 +432,8 @@ def _count_bytes(path, file):
         is_plain = entry.dtype.kind in "biuf" and entry.chunks is None
         if not is_plain or entry.is_virtual or entry.external:
             raise _BadModelError(
-                f"{path}: the weights {_shortened(name)} must be numbers in the file itself, in "
-                f"one piece; received {_shortened(str(entry.dtype))}, in chunks of {entry.chunks}: "
+                f"{path}: the weights {quote(name)} must be numbers in the file itself, in "
+                f"one piece; received {quote(str(entry.dtype))}, in chunks of {entry.chunks}: "
                 "save the model again, with save_model"
             )
         sizes.append(math.prod(entry.shape) * entry.dtype.itemsize)
@@ -502,7 +486,7 @@ def _check_parts(path, config):
         left += value.values()
         if "class_name" in value and not _is_allowed(value):
             name = value.get("registered_name") or value["class_name"]
-            raise _refusal(path, _shortened(f"{name} of {value.get('module')}"))
+            raise _refusal(path, quote(f"{name} of {value.get('module')}"))
         if value.get("module") == "keras.metrics":
             n_metrics += 1
             if n_metrics > _MAX_METRICS:

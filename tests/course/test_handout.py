@@ -211,8 +211,8 @@ def notebook_with(**changes):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("pipe", " cannot be read (it is a pipe or a device, not a file): replace it"),
-        ("folder", " cannot be read (Is a directory): give that folder another name"),
+        ("pipe", " cannot be read (it is a pipe, a socket or a device, not a file): replace it"),
+        ("folder", " cannot be read (it is a folder, not a file): replace it with a good copy"),
         ("link", " cannot be read (No such file or directory): put it back"),
         (b"\xff\xfe{", " is no text in UTF-8 ("),
     ],

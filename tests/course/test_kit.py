@@ -247,7 +247,7 @@ def test_what_of_the_course_cannot_be_read_is_named(tmp_path, monkeypatch, kind)
     (root / "LICENSE").unlink()
     if kind == "pipe":
         os.mkfifo(root / "mnist_course" / "a.py")
-        words = r"a.py cannot be read \(it is a pipe or a device, not a file\)"
+        words = r"a.py cannot be read \(it is a pipe, a socket or a device, not a file\)"
     monkeypatch.setattr(kit_module, "ROOT", root)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OSError, match=words):

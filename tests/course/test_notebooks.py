@@ -160,7 +160,7 @@ def test_what_is_no_file_is_told_at_once(tmp_path, here):
             read_notebook(path)
     (tmp_path / "01_folder.ipynb").mkdir()
     (path,) = find_notebooks([tmp_path / "01_folder.ipynb"])
-    with pytest.raises(OSError, match="01_folder.ipynb cannot be read .Is a directory"):
+    with pytest.raises(OSError, match="01_folder.ipynb cannot be read .it is a folder"):
         read_notebook(path)
     with pytest.raises(FileNotFoundError, match="there is no notebook .*01_none.ipynb"):
         read_notebook(tmp_path / "01_none.ipynb")
@@ -321,7 +321,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such files")
 def test_a_pipe_is_never_waited_for(tmp_path):
     os.mkfifo(tmp_path / "01_pipe.ipynb")
-    with pytest.raises(OSError, match="01_pipe.ipynb cannot be read .it is a pipe or a device"):
+    with pytest.raises(OSError, match="01_pipe.ipynb cannot be read .it is a pipe, a socket"):
         read_notebook(tmp_path / "01_pipe.ipynb")
 
 

@@ -214,9 +214,9 @@ def spoil(path, kind):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("pipe", "it is a pipe or a device, not a file): replace it"),
-        ("device", "it is a pipe or a device, not a file): replace it"),
-        ("folder", "Is a directory): give that folder another name"),
+        ("pipe", "it is a pipe, a socket or a device, not a file): replace it"),
+        ("device", "it is a pipe, a socket or a device, not a file): replace it"),
+        ("folder", "it is a folder, not a file): replace it with a good copy"),
         ("link", "No such file or directory): put it back"),
         ("large", "it has more than 100,000,000 bytes): replace it"),
     ],
