@@ -3,6 +3,7 @@
 Importing this module takes a second, for papermill: `mnist_course.run` waits until it needs it.
 """
 
+import asyncio
 import contextvars
 import logging
 import math
@@ -169,9 +170,18 @@ class KernelEngine(Engine):
             # nbclient ends only kernels of its own making, unless it is told to clean up.
             client.execute(cwd=execution.folder, env=environment, stderr=stderr, cleanup_kc=True)
         finally:
+            run_sync(_end_tasks)()
             # A command that is stopped while the kernel starts has left nbclient no time to.
             if manager.has_kernel:
                 run_sync(manager.shutdown_kernel)(now=True)
+
+
+async def _end_tasks():
+    """End what nbclient still waits for after a time-out; asyncio would complain of it."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 papermill_engines.register(ENGINE_NAME, KernelEngine)

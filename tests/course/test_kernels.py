@@ -1,5 +1,6 @@
 """What happens to a notebook's kernel: who may reach it, and when it is ended."""
 
+import gc
 import json
 import signal
 import subprocess
@@ -168,6 +169,16 @@ def test_an_event_loop_that_runs_in_another_thread_is_left_alone(tmp_path):
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+
+
+def test_after_a_time_out_nothing_waits_any_more(tmp_path, caplog):
+    wait = code("import time\ntime.sleep(30)", "wait")
+    thread = threading.Thread(target=run, args=(tmp_path, wait), kwargs={"timeout": 3})
+    thread.start()
+    thread.join()
+    # asyncio complains when what waited is cleared away.
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 @pytest.mark.parametrize("timeout", [0.001, 3], ids=["before the first cell", "in a cell"])
