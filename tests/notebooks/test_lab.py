@@ -89,7 +89,8 @@ def test_shift_and_enter_run_a_cell_and_move_on(page, planted):
             page.keyboard.press("Shift+Enter")
             page.wait_for_function(f"{active} == {step}")
         page.locator(".jp-OutputArea-output", has_text="42").wait_for()
-        assert page.evaluate(CELLS)[0]["execution_count"] == 1
+        # A cell's number comes with the kernel's last word, later than what the cell prints.
+        page.wait_for_function(f"({CELLS})()[0].execution_count === 1")
 
 
 def test_a_solution_is_folded_until_it_is_opened(page, planted):
