@@ -25,13 +25,21 @@ _MAX_TOTAL_BYTES = 2**27
 _MAX_WEIGHTS = 2**25
 # Each weight takes a byte or more in the file; a model may have so many that are not stored.
 _UNSTORED_WEIGHTS = 1_000_000
-# Keras needs a millisecond to make a layer or to call it. It builds a Sequential anew with each of
-# its layers: a thousand small ones in a file of 10 kB took minutes. The tutorial's networks take at
-# most 500 steps, ResNet50 takes 900, and a Sequential of 40 convolutions and the like 6,500
-# (measured).
-_MAX_STEPS = 8_000
-# Each metric takes 3 ms: thousands took 11 s. Shapes with 150,000 sides took most of a minute.
-_MAX_METRICS = 200
+# A step is half a millisecond: a layer that is called once more. To make a layer or a metric takes
+# up to 20, another object 1, and the optimizer takes as many again. Keras builds a Sequential anew
+# with each of its layers: a thousand in a file of 10 kB took minutes. With the most, loading takes
+# 2 s. The tutorial's networks take at most 1,500, ResNet50 4,400 and a Sequential of 40
+# convolutions, compiled, 3,700 (measured).
+_MAX_STEPS = 5_000
+_STEPS_TO_MAKE = 20
+_QUICK_MODULES = (
+    "keras.initializers",
+    "keras.regularizers",
+    "keras.constraints",
+    "keras.losses",
+    "keras.src.ops.numpy",
+)
+# Shapes with 150,000 sides took most of a minute.
 _MAX_LIST = 1_000
 # Keras stores two arrays for most layers, and its optimizers two for each of these.
 _MAX_ARRAYS = 5_000
@@ -112,6 +120,7 @@ _ALLOWED = {
 }
 # An argument of a call that is the output of another layer.
 _TENSOR = "__keras_tensor__"
+_QUICK_CLASSES = ("DTypePolicy", "function", _TENSOR)
 
 _HDF5 = "Keras' old HDF5 format can carry code: load it where it was made and use save_model"
 _PICKLE = "opening a pickle runs whatever is in it: use save_model where it was made"
@@ -446,11 +455,12 @@ def _count_bytes(path, file):
 def _check_memory(path, config):
     """Refuse a model that has far more weights than its file; none of them is made for that."""
     _check_parts(path, config)
-    n_steps = _count_steps(config, {})
+    n_steps = _steps_to_make(config) + _count_calls(config, {})
     if n_steps > _MAX_STEPS:
         raise _BadModelError(
-            f"{path}: the model may take at most {_MAX_STEPS:,} steps to build, which are some 40 "
-            f"layers in a row; received {n_steps:,}: build it again with fewer layers"
+            f"{path}: the model may take at most {_MAX_STEPS:,} steps to build, which are about 40 "
+            f"layers in a Sequential, or 200 in a functional model; received {n_steps:,}: build it "
+            "again with fewer layers"
         )
     with zipfile.ZipFile(path) as archive:
         n_stored = 0
@@ -473,7 +483,6 @@ def _check_memory(path, config):
 
 def _check_parts(path, config):
     """Refuse what a network for pictures is not made of, before Keras makes any of it."""
-    n_metrics = 0
     left = [config]
     while left:
         value = left.pop()
@@ -487,10 +496,6 @@ def _check_parts(path, config):
         if "class_name" in value and not _is_allowed(value):
             name = value.get("registered_name") or value["class_name"]
             raise _refusal(path, quote(f"{name} of {value.get('module')}"))
-        if value.get("module") == "keras.metrics":
-            n_metrics += 1
-            if n_metrics > _MAX_METRICS:
-                raise _refusal(path, f"more than {_MAX_METRICS} metrics")
         nodes = value.get("inbound_nodes")
         if isinstance(nodes, list) and not all(_is_call_with_tensor(node) for node in nodes):
             raise _refusal(path, "a layer that is called with constants")
@@ -543,32 +548,57 @@ def _has_tensor(value):
     return any(_has_tensor(item) for item in value.values())
 
 
-def _count_steps(value, shared):
-    """Count the objects that Keras makes or calls to build what a configuration describes.
+def _steps_to_make(value):
+    """Count what it takes to make each object of a configuration once."""
+    if isinstance(value, list):
+        return sum(_steps_to_make(item) for item in value)
+    if not isinstance(value, dict):
+        return 0
+    steps = sum(_steps_to_make(item) for item in value.values())
+    if _is_layer(value):
+        steps += _STEPS_TO_MAKE
+    elif "class_name" in value:
+        steps += 1
+    # The optimizer makes variables of its own for each weight, also for those of a model within
+    # that is compiled, too.
+    if value.get("compile_config"):
+        steps *= 2
+    return steps
 
-    `shared` keeps the steps of the objects that are described once and used in several places.
+
+def _is_layer(value):
+    """Say whether this describes a layer, a model, or what takes as long to make."""
+    if "class_name" not in value or value["class_name"] in _QUICK_CLASSES:
+        return False
+    return value.get("module") not in _QUICK_MODULES
+
+
+def _count_calls(value, shared):
+    """Count how often Keras calls layers, at most, to build what a configuration describes.
+
+    `shared` keeps the calls of the layers that are described once and used in several places.
     """
-    steps = 0
+    calls = 0
     if isinstance(value, list):
         for item in value:
-            steps += _count_steps(item, shared)
+            calls += _count_calls(item, shared)
     if not isinstance(value, dict):
-        return steps
+        return calls
     for name, item in value.items():
         if name != "inbound_nodes":
-            steps += _count_steps(item, shared)
-    if "class_name" in value:
-        steps = 1 + steps * _times_built(value)
+            calls += _count_calls(item, shared)
+    if _is_layer(value):
+        calls = 1 + calls * _times_built(value)
     shared_id = value.get("shared_object_id")
     if isinstance(shared_id, int):
         # What is said in the other places does not count.
-        steps = max(steps, shared.get(shared_id, 0))
-        shared[shared_id] = steps
+        calls = max(calls, shared.get(shared_id, 0))
+        shared[shared_id] = calls
     # A layer of a functional model is called once for each of these.
     nodes = value.get("inbound_nodes")
     if isinstance(nodes, list):
-        steps = steps * max(1, len(nodes)) + _count_steps(nodes, shared)
-    return steps
+        calls *= max(1, len(nodes))
+    return calls
 
 
 def _times_built(value):
