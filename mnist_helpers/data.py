@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fnmatch
 import hashlib
+import http.client
 import io
 import itertools
 import math
@@ -44,6 +45,8 @@ MAX_REDIRECTS = 10
 # The four arrays take 55 MB, not even compressed.
 MAX_BYTES = 2**26
 _CHUNK_BYTES = 2**16
+# Headers, and the lines between the parts of a file, take at most 10 bytes for each kilobyte.
+MAX_LINE_BYTES = 2**20
 # No file is so long that its length has more.
 _MAX_LENGTH_DIGITS = 20
 
@@ -454,6 +457,7 @@ def _ask(url):
     parts, user_and_password = _split_address(url)
     try:
         with requests.Session() as session:
+            _bound_lines(session)
             request = requests.Request(
                 "GET",
                 parts.geturl(),
@@ -466,6 +470,46 @@ def _ask(url):
         raise
     except Exception as error:
         raise ConnectionError(_without_addresses(error)) from None
+
+
+class _BoundedLines(io.BufferedReader):
+    """What a server sends, with a limit to what is read of it line by line."""
+
+    n_bytes = 0
+
+    def readline(self, size=-1):
+        line = super().readline(size)
+        self.n_bytes += len(line)
+        if self.n_bytes > MAX_LINE_BYTES:
+            raise _data_error(f"at most {MAX_LINE_BYTES:,} bytes beside the file", "more")
+        return line
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """An answer that cannot go on without an end and without a file.
+
+    http.client limits headers, but neither "100 Continue" answers nor, as urllib3, what may stand
+    in the lines between the parts of a file and after it.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fp = _BoundedLines(self.fp.detach())
+
+
+def _bound_lines(session):
+    """Let a session read each answer as a `_BoundedResponse`."""
+    import requests
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def get_connection_with_tls_context(self, *args, **kwargs):
+            pool = super().get_connection_with_tls_context(*args, **kwargs)
+            bounded = {"response_class": _BoundedResponse}
+            pool.ConnectionCls = type("BoundedConnection", (pool.ConnectionCls,), bounded)
+            return pool
+
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
 
 
 def _close_redirect(response, **_):

@@ -983,11 +983,24 @@ def endless_chunk_line(handler):
         handler.wfile.write(b"x" * 2**14)
 
 
+def endless_extensions(handler):
+    chunked(handler, b"")
+    while not handler.server.stop.is_set():
+        handler.wfile.write((b"1;" + b"x" * 1000 + b"\r\nP\r\n") * 10)
+
+
+def endless_trailers(handler):
+    chunked(handler, b"0\r\n")
+    while not handler.server.stop.is_set():
+        handler.wfile.write(b"X-More: more\r\n" * 100)
+
+
 def moved(address):
     return answer(b"", status=302, Location=address)
 
 
 GZIPPED = {"Content-Encoding": "gzip"}
+BESIDE = "at most 1,048,576 bytes beside the file; received more"
 BAD_SERVERS = {
     "not found": (answer(b"gone", status=404), {}, "404 Client Error"),
     "login page": (answer(PAGE), {}, "received a file .* like a web page"),
@@ -1005,7 +1018,9 @@ BAD_SERVERS = {
     "mute": (mute, {"READ_SECONDS": 0.2}, "Read timed out"),
     "endless headers": (endless_headers, {}, "got more than 100 headers"),
     "an endless header": (endless_line, {}, "got more than 65536 bytes"),
-    "endless continues": (endless_continues, {"DOWNLOAD_SECONDS": 0.3}, "not finished after"),
+    "endless continues": (endless_continues, {}, BESIDE),
+    "endless extensions": (endless_extensions, {}, BESIDE),
+    "endless trailers": (endless_trailers, {}, BESIDE),
     "dripping headers": (dripping_headers, {"DOWNLOAD_SECONDS": 0.3}, "not finished after"),
     "endless chunk line": (endless_chunk_line, {}, "IncompleteRead|Connection broken|line"),
     "nonsense for a chunk": (
@@ -1064,7 +1079,7 @@ def test_a_download_that_is_given_up_computes_no_longer(serve, monkeypatch):
         real_fetch(*arguments)
 
     monkeypatch.setattr(data, "_fetch", fetch)
-    serve(endless_continues)
+    serve(trickling)
     fallback("not finished after 0.3 seconds")
     (thread,) = fetched
     thread.join(timeout=20)
