@@ -16,6 +16,7 @@ made plain values of it, up to a limit.
 import copy
 import functools
 import itertools
+import math
 import queue
 import reprlib
 import sys
@@ -26,6 +27,7 @@ from itertools import pairwise
 import numpy as np
 import yaml
 
+from mnist_helpers.models import DROPOUT_PLACES
 from mnist_helpers.tables import load_table
 
 # What tells one of notebook 03's ten designs from another, in the table "architectures".
@@ -37,6 +39,8 @@ _N_PIXELS = _IMAGE_SIDE**2
 
 # How far an answer may lie from the expected value: rounding in another order, and float32, pass.
 _TOLERANCE = 1e-6
+# A rounded answer is told so; with more places it differs by less than the tolerances.
+_MOST_PLACES = 5
 # Logarithms in float32, as Keras takes them, differ by more.
 _LOG_TOLERANCE = 1e-5
 
@@ -754,6 +758,12 @@ def check_fair(grid):
     The values of dropout must stand in a list, also if there is only one.
     """
     grid = _read_grid(grid)
+    for name in grid:
+        if name not in _GRID_VALUES:
+            quoted = _one_line(name, _QUOTED_CHARACTERS)
+            raise _HintError(
+                f"Notebook 02 has no parameter {quoted}, so no run would change. How is it spelled?"
+            )
     # A parameter that the grid leaves out keeps its default: the test digits, and a single seed.
     evaluate_on = grid.get("evaluate_on", ["test"])
     seeds = grid.get("seed", [1])
@@ -761,8 +771,6 @@ def check_fair(grid):
         raise _HintError("The test digits take part in the choice. Which parameter keeps them out?")
     if len(set(seeds)) < 2:
         raise _HintError("As it stands, nobody can tell a better design from a lucky run.")
-    if not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise _HintError("A seed is a whole number, at least 0. One of these is something else.")
     changed = [name for name, values in grid.items() if name != "seed" and len(values) > 1]
     if changed != ["dropout"]:
         received = " and ".join(_one_line(name, _QUOTED_CHARACTERS) for name in changed[:5])
@@ -770,16 +778,50 @@ def check_fair(grid):
             "The share of dropout, and nothing else, should change beside the seed; here it is "
             f"{received or 'nothing'}."
         )
-    for share in grid["dropout"]:
-        is_number = type(share) in (int, float)
-        if not is_number or not 0 <= share < 1:
-            raise _HintError(
-                "A share of dropout is a number from 0 to below 1. One of these is not."
-            )
+    for name, values in grid.items():
+        words, fits = _GRID_VALUES[name]
+        if not all(fits(value) for value in values):
+            raise _HintError(f"Each value of {name} must be {words}. One of these is not.")
     for name in ("dropout", "seed"):
         if len(set(grid[name])) < len(grid[name]):
             raise _HintError(f"A value of {name} stands there twice: the same run, made again.")
     return "One change, several seeds, and judges that nobody will need again at the end."
+
+
+def _is_whole(value, lowest, highest=math.inf):
+    return type(value) is int and lowest <= value <= highest
+
+
+def _is_share(value):
+    return type(value) in (int, float) and 0 <= value < 1
+
+
+def _is_text(value):
+    return type(value) is str
+
+
+def _is_anything(_):
+    # Lists, which `_read_grid` does not keep.
+    return True
+
+
+# What a grid may change in notebook 02: what each value must be, in words and as a test.
+_GRID_VALUES = {
+    "seed": ("a whole number from 0 to 4294967295", lambda seed: _is_whole(seed, 0, 2**32 - 1)),
+    "epochs": ("a whole number, at least 1", lambda epochs: _is_whole(epochs, 1)),
+    "batch_size": ("a whole number, at least 1", lambda size: _is_whole(size, 1)),
+    "conv_filters": ("a list", _is_anything),
+    "kernel_sizes": ("a list", _is_anything),
+    "dense_units": ("a list", _is_anything),
+    "dropout": ("a number from 0 to below 1", _is_share),
+    "dropout_place": (" or ".join(DROPOUT_PLACES), lambda place: place in DROPOUT_PLACES),
+    "validation_fraction": (
+        "a number above 0 and below 1",
+        lambda share: _is_share(share) and share > 0,
+    ),
+    "evaluate_on": ("a text", _is_text),
+    "data": ("a text", _is_text),
+}
 
 
 def _read_grid(grid):
@@ -1217,4 +1259,11 @@ def _compare(received, expected, mistakes, otherwise, tolerance=_TOLERANCE):
     for hint, value in mistakes.items():
         if _close(received, value, tolerance):
             raise _HintError(hint)
+    for n_places in range(1, _MOST_PLACES + 1):
+        # 0 is what any small number is rounded to.
+        if np.any(received) and _close(received, np.round(expected, n_places)):
+            raise _HintError(
+                "That is the right result, but rounded. Give it back as it was computed, and round "
+                "only what you show."
+            )
     raise _HintError(otherwise)

@@ -177,6 +177,12 @@ WRONG = {
         FAIR | {"dropout": [0.2], "epochs": [5, 10]},
         FAIR | {"seed": [1, "1"]},
         FAIR | {"epochs": []},
+        FAIR | {"epochs": [0]},
+        FAIR | {"batch_size": [2.5]},
+        FAIR | {"validation_fraction": [0]},
+        FAIR | {"dropout_place": ["below"]},
+        FAIR | {"data": [5]},
+        FAIR | {"drop_out": [0.2]},
         {1: [2]} | FAIR,
         FAIR | {"evaluate_on": "validation"},
         [0.0, 0.2],
@@ -187,6 +193,7 @@ WRONG = {
         lambda a, b: t_interval(a - b, t=1.96),
         lambda a, b: t_interval(a - b, ddof=0),
         lambda a, b: t_interval(a - b)[::-1],
+        lambda a, b: np.round(t_interval(a - b), 2),
         lambda a, b: (a - b).mean(),
         lambda a, b: (0, 1),
     ],
@@ -240,6 +247,11 @@ def answers(table, name):
     if name in BUILT_ANSWERS:
         return [build() for build in table[name]]
     return table[name]
+
+
+def test_a_seed_that_no_run_can_have_is_told(capsys):
+    line = reply(exercises.check_fair, FAIR | {"seed": [1, 2**32]}, capsys)
+    assert line.startswith("Each value of seed must be a whole number from 0 to 4294967295.")
 
 
 def test_every_check_has_its_answers_listed():
