@@ -43,6 +43,8 @@ _TYPES = {
 _MAX_RESULT_BYTES = 10_000_000
 _UNREADABLE = ".unreadable"
 _MISSING = "missing"
+# What begins so is a formula to a spreadsheet, and may come from a stranger's record.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def check_folder(folder):
@@ -340,7 +342,7 @@ def write_csv(results, path):
     OSError
         If it cannot be written, as where a folder has its name.
     """
-    rows = [result_row(result) for result in results]
+    rows = [result_row(_with_nan(result)) for result in results]
     try:
         with atomic_write(path) as part:
             _write_rows(part, rows)
@@ -351,11 +353,22 @@ def write_csv(results, path):
         ) from None
 
 
+def _with_nan(result):
+    """Return a result with NaN for each metric that is not finite, unlike one not recorded."""
+    if result["record"] is None:
+        return result
+    metrics = {}
+    for name, value in result["record"]["metrics"].items():
+        metrics[name] = math.nan if value is None else value
+    return {**result, "record": {**result["record"], "metrics": metrics}}
+
+
 def _write_rows(path, rows):
     # An error's text can hold what UTF-8 has no sign for, such as half of a pair of surrogates.
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        table = csv.DictWriter(file, _unique_names(rows))
-        table.writeheader()
+        names = _unique_names(rows)
+        csv.writer(file).writerow([_to_cell(name) for name in names])
+        table = csv.DictWriter(file, names)
         for row in rows:
             table.writerow(to_csv_row(row))
 
@@ -370,7 +383,8 @@ def to_csv_row(row):
     Returns
     -------
     dict of str to str
-        Text stays, None is empty, and all else is written as JSON.
+        Text stays, None is empty, and all else is written as JSON. Text that a spreadsheet would
+        take for a formula gets an apostrophe before it.
 
     Examples
     --------
@@ -379,8 +393,14 @@ def to_csv_row(row):
     """
     texts = {}
     for name, value in row.items():
-        texts[name] = "" if value is None else _to_text(value)
+        texts[name] = "" if value is None else _to_cell(value)
     return texts
+
+
+def _to_cell(value):
+    if isinstance(value, str) and value.startswith(_FORMULA_SIGNS):
+        return f"'{value}"
+    return _to_text(value)
 
 
 def _to_text(value):

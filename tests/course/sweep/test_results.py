@@ -209,6 +209,21 @@ def test_half_a_pair_of_surrogates_does_not_stop_the_table(tmp_path):
     assert "E: \\udcff" in (tmp_path / "runs.csv").read_text(encoding="utf-8")
 
 
+def test_no_text_of_a_record_is_a_formula_to_a_spreadsheet(tmp_path):
+    result = make_scored(1, None, name="=HYPERLINK(0)", rate=-0.5)
+    result["record"]["metrics"]["@SUM(1)"] = 0.25
+    write_csv([result, make_result(2, error="+1")], tmp_path / "runs.csv")
+    with (tmp_path / "runs.csv").open(encoding="utf-8", newline="") as file:
+        good_row, bad_row = csv.DictReader(file)
+    assert good_row["name"] == "'=HYPERLINK(0)"
+    assert good_row["'@SUM(1)"] == "0.25"
+    assert bad_row["error"] == "'+1"
+    # Numbers stay numbers; what was not recorded stays apart from what was not finite.
+    assert good_row["rate"] == "-0.5"
+    assert good_row["val_accuracy"] == "NaN"
+    assert bad_row["val_accuracy"] == ""
+
+
 def test_the_csv_file_has_a_row_for_each_run_with_all_that_is_known(tmp_path):
     text = 'a, "b"\nc\r\nd'
     good = make_scored(1, None, units=[16, 32], flag=True, name=text)
@@ -221,7 +236,7 @@ def test_the_csv_file_has_a_row_for_each_run_with_all_that_is_known(tmp_path):
         "run,result,units,flag,name,test_accuracy,val_accuracy,fit_seconds,seconds,digits,"
         "keras,backend,backend_version,cell,error"
     )
-    assert good_row[:7] == ["aaaaaaaa-1", "good", "[16, 32]", "true", text, "0.5", ""]
+    assert good_row[:7] == ["aaaaaaaa-1", "good", "[16, 32]", "true", text, "0.5", "NaN"]
     assert good_row[7:] == ["1.5", "2.0", "MNIST", "3.13", "jax", "0.7", "", ""]
     assert bad_row[:2] == ["aaaaaaaa-2", "failed"]
     assert bad_row[2:8] == [""] * 6
