@@ -11,6 +11,10 @@ An answer may be anything, such as a range of a billion numbers, or an object wh
 returns. So a whole check runs in a thread of its own that is left behind when its time is up
 (`_sentence`), and no check looks at an answer before `_array`, `_number`, `_items` or `_plain` has
 made plain values of it, up to a limit.
+
+One thing holds the kernel until it is done: a single long step in C that lets no other thread run,
+such as ``9 ** 10**9`` or a regular expression that tries everything. Only another process could
+end it, and with it all that the learner has computed.
 """
 
 import copy

@@ -319,9 +319,7 @@ def _check_archive(path):
     The configuration is a dict.
     """
     with _open_archive(path) as archive:
-        members = archive.infolist()
-    _check_members(path, members)
-    with _open_archive(path) as archive:
+        _check_members(path, archive.infolist())
         text = archive.read(_CONFIG)
     depth = _nesting_depth(text)
     if depth > _MAX_JSON_DEPTH:
@@ -343,7 +341,7 @@ def _open_archive(path):
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except PermissionError:
+    except (_BadModelError, PermissionError):
         raise
     except Exception as error:
         # For a damaged file, zipfile and zlib each raise errors of their own.
@@ -352,14 +350,13 @@ def _open_archive(path):
 
 def _check_members(path, members):
     """Compare the sizes that the zip directory declares; zipfile never reads beyond them."""
-    total = 0
     for member in members:
-        total += member.file_size
         # Keras compresses nothing, zip programs deflate; others may need gigabytes to unpack.
         if member.compress_type not in _COMPRESSIONS:
             raise _BadModelError(f"{path} must be stored or deflated: save it with save_model")
         if member.filename.endswith(".json"):
             _check_size(path, member.filename, member.file_size, _MAX_JSON_BYTES)
+    total = sum(member.file_size for member in members)
     _check_size(path, "content", total, _MAX_TOTAL_BYTES)
 
 
@@ -463,9 +460,7 @@ def _check_memory(path, config):
             "again with fewer layers"
         )
     with zipfile.ZipFile(path) as archive:
-        n_stored = 0
-        for member in archive.infolist():
-            n_stored += member.file_size
+        n_stored = sum(member.file_size for member in archive.infolist())
     # Keras keeps for each thread which names are taken, and which variables it has yet to make:
     # those of this thread vanish with it.
     with ThreadPoolExecutor(1) as thread:
@@ -578,12 +573,11 @@ def _count_calls(value, shared):
 
     `shared` keeps the calls of the layers that are described once and used in several places.
     """
-    calls = 0
     if isinstance(value, list):
-        for item in value:
-            calls += _count_calls(item, shared)
+        return sum(_count_calls(item, shared) for item in value)
     if not isinstance(value, dict):
-        return calls
+        return 0
+    calls = 0
     for name, item in value.items():
         if name != "inbound_nodes":
             calls += _count_calls(item, shared)
@@ -626,11 +620,7 @@ def _list_shapes(config):
             parts += keras.tree.flatten(
                 keras.saving.deserialize_keras_object(metrics, safe_mode=True)
             )
-    shapes = []
-    for part in parts:
-        for variable in getattr(part, "variables", []):
-            shapes.append(variable.shape)
-    return shapes
+    return [variable.shape for part in parts for variable in getattr(part, "variables", [])]
 
 
 def _check_multiplications(path, shape):
