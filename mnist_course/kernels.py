@@ -19,9 +19,11 @@ from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.utils import run_sync
+from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
+from mnist_course.kernel_program import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
 from mnist_course.notebooks import cell_name
 from mnist_helpers.scratch import scratch_folder
 
@@ -59,6 +61,11 @@ NOT_FOR_KERNELS = (
     "PYTHONWARNINGS",
 )
 
+TOO_MUCH = (
+    f"the cells have put out more than {MAX_OUTPUT_BYTES // 1_000_000} MB, which no notebook can "
+    "hold: let the last one print less"
+)
+
 # Failures are told once, in the table of `mnist-course run`, not in a log besides.
 _silent_log = logging.getLogger(f"{__name__}.silent")
 _silent_log.setLevel(logging.CRITICAL + 1)
@@ -66,6 +73,10 @@ _silent_log.setLevel(logging.CRITICAL + 1)
 
 class KernelNotStarted(RuntimeError):
     """The kernel has not answered, in any of its starts; no cell has run."""
+
+
+class TooMuchOutput(RuntimeError):
+    """The cells have put out more than is kept; the kernel has ended itself."""
 
 
 @dataclass
@@ -134,8 +145,11 @@ class KernelEngine(Engine):
         for key in ("input_path", "output_path"):
             nb_man.nb.metadata.papermill.pop(key, None)
 
+        kernel_processes = []
+
         def note_start(notebook):
             execution.started = True
+            kernel_processes.append(manager.provisioner.process)
 
         def note_error(cell, cell_index, execute_reply):
             execution.failed_cell = cell
@@ -169,6 +183,10 @@ class KernelEngine(Engine):
         try:
             # nbclient ends only kernels of its own making, unless it is told to clean up.
             client.execute(cwd=execution.folder, env=environment, stderr=stderr, cleanup_kc=True)
+        except DeadKernelError:
+            if kernel_processes[0].returncode == TOO_MUCH_OUTPUT:
+                raise TooMuchOutput(TOO_MUCH) from None
+            raise
         finally:
             run_sync(_end_tasks)()
             # A command that is stopped while the kernel starts has left nbclient no time to.

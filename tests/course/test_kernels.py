@@ -15,7 +15,7 @@ from jupyter_core.utils import ensure_event_loop
 from support.notebooks import code, output_text, record_cell, write
 from support.sweep_stub import gone, wait_until
 
-from mnist_course.kernels import NOT_FOR_KERNELS, Execution
+from mnist_course.kernels import NOT_FOR_KERNELS, TOO_MUCH, Execution
 from mnist_course.notebooks import read_notebook
 from mnist_course.run import execute, write_executed
 from mnist_helpers.scratch import scratch_folder
@@ -234,3 +234,16 @@ def test_a_stopped_command_leaves_no_kernel_and_no_files(tmp_path, monkeypatch, 
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "runtime").exists()
     assert [path.name for path in (tmp_path / "results").iterdir()] == [".lock"]
+
+
+def test_a_cell_that_prints_without_end_is_ended_and_says_so(tmp_path):
+    endless = """\
+while True:
+    try:
+        print('\\n' * 1_000_000)
+    except BaseException:
+        pass"""
+    notebook = read_notebook(write(tmp_path / "01_stub.ipynb", code(endless, "endless")))
+    _, outcome = execute(notebook, "01_stub", parameters={}, timeout=300)
+    assert outcome["error"] == f"TooMuchOutput: {TOO_MUCH}"
+    assert outcome["cell"] == "endless"
