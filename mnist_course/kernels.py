@@ -188,10 +188,21 @@ class KernelEngine(Engine):
                 raise TooMuchOutput(TOO_MUCH) from None
             raise
         finally:
+            _kill_kernel(manager)
             run_sync(_end_tasks)()
             # A command that is stopped while the kernel starts has left nbclient no time to.
             if manager.has_kernel:
                 run_sync(manager.shutdown_kernel)(now=True)
+
+
+def _kill_kernel(manager):
+    """End the kernel's process, if nbclient has left it, whatever else cannot be done.
+
+    All other ways open files, and fail where no more may be opened.
+    """
+    process = getattr(manager.provisioner, "process", None)
+    if process is not None:
+        process.kill()
 
 
 async def _end_tasks():

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jupyter_client import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from support.notebooks import code, output_text, record_cell, write
 from support.sweep_stub import gone, wait_until
@@ -137,6 +138,28 @@ def test_a_kernel_that_takes_too_long_to_start_gets_another_try(tmp_path, monkey
     outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     assert outcome["error"] is None and outcome["started"]
     assert starts.read_text() == ".."
+
+
+def test_a_kernel_that_cannot_be_ended_as_usual_is_ended_all_the_same(tmp_path, monkeypatch):
+    pids = tmp_path / "pids"
+    module = f"""\
+import os, sys, time
+if 'kernel_program' in ' '.join(sys.orig_argv):
+    with open({str(pids)!r}, 'a') as file:
+        print(os.getpid(), file=file)
+    time.sleep(3600)
+"""
+    (tmp_path / "sitecustomize.py").write_text(module)
+
+    async def fail(manager, **options):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(AsyncKernelManager, "shutdown_kernel", fail)
+    monkeypatch.setattr(Execution, "start_seconds", lambda self: 5)
+    outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
+    assert outcome["error"].startswith("the run could not go on: Too many open files")
+    (pid,) = pids.read_text().split()
+    wait_until(lambda: gone(int(pid)))
 
 
 def test_no_line_is_lost_however_fast_they_come(tmp_path):
