@@ -19,7 +19,6 @@ from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.utils import run_sync
-from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
@@ -183,8 +182,9 @@ class KernelEngine(Engine):
         try:
             # nbclient ends only kernels of its own making, unless it is told to clean up.
             client.execute(cwd=execution.folder, env=environment, stderr=stderr, cleanup_kc=True)
-        except DeadKernelError:
-            if kernel_processes[0].returncode == TOO_MUCH_OUTPUT:
+        except RuntimeError:
+            # nbclient says that the kernel has died, and not with which status.
+            if any(process.returncode == TOO_MUCH_OUTPUT for process in kernel_processes):
                 raise TooMuchOutput(TOO_MUCH) from None
             raise
         finally:
