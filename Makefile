@@ -2,8 +2,9 @@
 # Written for GNU make 3.81 too (the one macOS has) and for any POSIX shell.
 
 PYTHON ?= python3
-ARGS ?=
-BACKENDS ?= jax torch
+# Only from the command line: a variable of such a name may be set for something else.
+ARGS =
+BACKENDS = jax torch
 
 # -P, which Python knows from 3.11 on, and -I: without them, a file in this folder, such as somebody's
 # own random.py, would be imported instead of Python's.
@@ -80,14 +81,21 @@ bench-full: .venv/ready  ## train both networks and the large one over five seed
 	@.venv/bin/python benchmarks/ablations.py
 
 # Copying needs no more than Python's standard library.
-# Where the Python of .venv has gone, its link leads nowhere.
-ANY_PYTHON = $(if $(shell [ -x .venv/bin/python ] && echo yes),.venv/bin/python,"$(PYTHON)")
+# Where the Python under .venv has gone, or is for another processor, that of .venv does not run.
+define any-python
+python=.venv/bin/python; \
+"$$python" -c '' 2>/dev/null || python="$(PYTHON)"; \
+"$$python" -c '' 2>/dev/null || { \
+  echo "A Python is needed and \"$$python\" does not run: name one you have: make $@ PYTHON=python3.12" >&2; \
+  exit 1; \
+}
+endef
 
 work:  ## copy into work/ the notebooks that are not there yet
-	@$(ANY_PYTHON) -I -S mnist_course/work.py
+	@$(any-python); "$$python" -I -S mnist_course/work.py
 
 reset:  ## start again with fresh notebooks in work/; the old folder is kept under a dated name
-	@$(ANY_PYTHON) -I -S mnist_course/work.py --reset
+	@$(any-python); "$$python" -I -S mnist_course/work.py --reset
 
 # pip refuses coverage[toml], which pytest-cov needs, when the lock pins plain coverage.
 COMPILE = .venv/bin/uv pip compile pyproject.toml --extra course --group build --universal --no-strip-extras \

@@ -1,4 +1,4 @@
-"""Environment variables that keep a library from being imported: which one it was."""
+"""Environment variables that keep a library from being imported or used: which one it was."""
 
 import os
 import traceback
@@ -6,9 +6,13 @@ import traceback
 # What Python calls the code of a module that runs when it is imported.
 _IMPORTED = "<module>"
 
+# Libraries that read variables at their first use, and in their errors name none: how the names of
+# these begin. With OPENCV_FOR_THREADS_NUM=abc, OpenCV says "stoull".
+_LATE_READERS = {"cv2": "OPENCV_"}
+
 
 def explain_failed_import(error):
-    """Say which variable has made an import fail.
+    """Say which variable has made an import fail, or the first use of a library.
 
     Parameters
     ----------
@@ -18,17 +22,22 @@ def explain_failed_import(error):
     Returns
     -------
     str or None
-        None if the error did not arise in an import, or if it quotes no variable's value.
+        None if no variable is known to be the cause.
 
     Examples
     --------
     >>> explain_failed_import(ValueError("invalid literal: 'abc'")) is None
     True
     """
+    text = " ".join(str(error).split())
+    library = type(error).__module__.partition(".")[0]
+    if library in _LATE_READERS:
+        names = [name for name in sorted(os.environ) if name.startswith(_LATE_READERS[library])]
+        if names:
+            return f"{library} has failed ({text}): unset the variable {' or '.join(names)}"
     frames = traceback.extract_tb(error.__traceback__)
     if not any(frame.name == _IMPORTED for frame in frames):
         return None
-    text = " ".join(str(error).split())
     names = quoted_variables(text)
     if not names:
         return None

@@ -1,5 +1,7 @@
 """The program of a kernel: ipykernel's, which drops no output and ends with its parent.
 
+It also ends by itself when its cells have put out more than anybody could read.
+
 ``python -m mnist_course.kernel_program -f FILE`` takes ipykernel's own options.
 """
 
@@ -16,6 +18,17 @@ PR_SET_PDEATHSIG = 1
 # jupyter_client's: who has started the kernel.
 PARENT_VARIABLE = "JPY_PARENT_PID"
 
+# Bytes of all outputs of a run. A notebook with many pictures puts out a few MB; one file that is
+# larger is read by no command (`files.MAX_BYTES`), and takes several times as much memory.
+MAX_OUTPUT_BYTES = 100_000_000
+# Each line counts as so many more: in a notebook's file it is a text of its own. 33 million short
+# ones took 3 GB.
+LINE_BYTES = 20
+# An end of a line as messages have it, in JSON.
+LINE_END = rb"\n"
+# What a kernel that has put out more ends with.
+TOO_MUCH_OUTPUT = 99
+
 
 class KernelApp(IPKernelApp):
     """A kernel that keeps every output until it is read."""
@@ -26,6 +39,28 @@ class KernelApp(IPKernelApp):
         # lost without a word; and where the message that a cell is done was lost, the run failed.
         context.setsockopt(zmq.SNDHWM, 0)
         super().init_iopub(context)
+        _limit_output(self.iopub_thread)
+
+
+def _limit_output(thread):
+    """Let the thread through which all outputs go end this process when there are too many.
+
+    An error in the cell would not do: the code in it may catch it, and a child process that prints
+    without end goes on.
+    """
+    send = thread.send_multipart
+    n_bytes = 0
+
+    def send_or_end(message, *args, **options):
+        nonlocal n_bytes
+        for part in message:
+            data = bytes(part)
+            n_bytes += len(data) + LINE_BYTES * data.count(LINE_END)
+        if n_bytes > MAX_OUTPUT_BYTES:
+            os._exit(TOO_MUCH_OUTPUT)
+        send(message, *args, **options)
+
+    thread.send_multipart = send_or_end
 
 
 def end_with_parent():

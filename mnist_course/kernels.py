@@ -22,6 +22,7 @@ from jupyter_client.utils import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
+from mnist_course.kernel_program import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
 from mnist_course.notebooks import cell_name
 from mnist_helpers.scratch import scratch_folder
 
@@ -59,6 +60,11 @@ NOT_FOR_KERNELS = (
     "PYTHONWARNINGS",
 )
 
+TOO_MUCH = (
+    f"the cells have put out more than {MAX_OUTPUT_BYTES // 1_000_000} MB, which no notebook can "
+    "hold: let the last one print less"
+)
+
 # Failures are told once, in the table of `mnist-course run`, not in a log besides.
 _silent_log = logging.getLogger(f"{__name__}.silent")
 _silent_log.setLevel(logging.CRITICAL + 1)
@@ -66,6 +72,10 @@ _silent_log.setLevel(logging.CRITICAL + 1)
 
 class KernelNotStarted(RuntimeError):
     """The kernel has not answered, in any of its starts; no cell has run."""
+
+
+class TooMuchOutput(RuntimeError):
+    """The cells have put out more than is kept; the kernel has ended itself."""
 
 
 @dataclass
@@ -134,8 +144,11 @@ class KernelEngine(Engine):
         for key in ("input_path", "output_path"):
             nb_man.nb.metadata.papermill.pop(key, None)
 
+        kernel_processes = []
+
         def note_start(notebook):
             execution.started = True
+            kernel_processes.append(manager.provisioner.process)
 
         def note_error(cell, cell_index, execute_reply):
             execution.failed_cell = cell
@@ -169,11 +182,27 @@ class KernelEngine(Engine):
         try:
             # nbclient ends only kernels of its own making, unless it is told to clean up.
             client.execute(cwd=execution.folder, env=environment, stderr=stderr, cleanup_kc=True)
+        except RuntimeError:
+            # nbclient says that the kernel has died, and not with which status.
+            if any(process.returncode == TOO_MUCH_OUTPUT for process in kernel_processes):
+                raise TooMuchOutput(TOO_MUCH) from None
+            raise
         finally:
+            _kill_kernel(manager)
             run_sync(_end_tasks)()
             # A command that is stopped while the kernel starts has left nbclient no time to.
             if manager.has_kernel:
                 run_sync(manager.shutdown_kernel)(now=True)
+
+
+def _kill_kernel(manager):
+    """End the kernel's process, if nbclient has left it, whatever else cannot be done.
+
+    All other ways open files, and fail where no more may be opened.
+    """
+    process = getattr(manager.provisioner, "process", None)
+    if process is not None:
+        process.kill()
 
 
 async def _end_tasks():

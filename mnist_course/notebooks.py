@@ -24,6 +24,9 @@ PROJECT_NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 # The version of the format of notebooks that Jupyter has written since 2015.
 FORMAT = 4
 CELL_TYPES = ("code", "markdown", "raw")
+# A lesson has some fifty. Each one takes time in papermill, even if it is empty: 100,000 took
+# minutes.
+MAX_CELLS = 10_000
 
 # Lists and objects of JSON within each other. Notebooks have some ten; copying takes a few calls
 # of a function for each, and Python allows a thousand.
@@ -202,6 +205,10 @@ def _check_content(text):
     cells = content.get("cells")
     if not isinstance(cells, list):
         raise _NoNotebookError(f"it has no list of cells: {GET_IT_AGAIN}")
+    if len(cells) > MAX_CELLS:
+        raise _NoNotebookError(
+            f"it has {len(cells):,} cells, and at most {MAX_CELLS:,} are taken: split it"
+        )
     for number, cell in enumerate(cells, 1):
         _check_cell(cell, f"its cell {number}")
 

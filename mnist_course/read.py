@@ -73,12 +73,34 @@ def _check_explanation(pictures, file):
         raise ValueError(
             f"--explain needs a file whose name ends in {', '.join(formats)}; received {shown!r}"
         )
-    if os.path.lexists(path) and not path.is_file():
-        raise ValueError(f"--explain writes a file; {shown} is a folder, a pipe or a device")
+    _check_place(path)
     for picture in pictures:
         # The same name, a link, or the same file under another name.
         if path.exists() and os.path.exists(picture) and path.samefile(picture):
             raise ValueError(f"--explain would overwrite the picture {shown}: give another name")
+
+
+def _check_place(path):
+    """Refuse what is no file, what no file can replace, and a place in no folder."""
+    shown = printable(str(path))
+    if path.is_symlink() and not path.exists():
+        raise ValueError(
+            f"--explain writes a file; {shown} is a link to nothing: remove it, or give another "
+            "name"
+        )
+    if path.exists() and not path.is_file():
+        raise ValueError(f"--explain writes a file; {shown} is a folder, a pipe or a device")
+    # Folders that are missing are made.
+    folder = path.parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    place = printable(str(folder))
+    if not folder.is_dir():
+        raise ValueError(f"{shown} cannot be written, because {place} is no folder: give another")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{shown} cannot be written: {place} is a folder in which you may not write"
+        )
 
 
 def _drawable_formats():

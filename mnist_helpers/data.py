@@ -726,7 +726,9 @@ def _check_npy_header(stream, name):
     if start != _NPY_MAGIC:
         raise _data_error(f"{expected} in an .npy file", _describe_start(start))
     try:
-        shape, is_fortran, dtype = npy_format.read_array_header_1_0(stream)
+        # NumPy warns of headers that Python 2 has written, and reads them well.
+        with warnings.catch_warnings(action="ignore"):
+            shape, is_fortran, dtype = npy_format.read_array_header_1_0(stream)
     except Exception as error:
         # A header is Python text: there are many errors that parsing it may raise.
         raise _data_error(expected, f"no such header ({str(error)[:80]})") from error

@@ -15,14 +15,19 @@ NUMBER_VARIABLES = {
     "CUBLAS*": "NVIDIA, matrices: whether the same comes out twice, and how sums are rounded",
     "CUDNN_*": "NVIDIA, networks: the same",
     "DNNL_*": "oneDNN, under its earlier name",
+    "DYLD_*": "macOS: which libraries are loaded, among them those of mathematics",
     "GLIBC_TUNABLES": "Linux' own mathematics: which instructions are used",
     "JAX_*": "JAX: random numbers, the precision of floats, what is compiled",
     "KERAS_TORCH_DEVICE": "Keras on PyTorch: whether a graphics card rounds in its own way",
     "KMP_DETERMINISTIC_REDUCTION": "Intel's threads: in which order sums are made",
+    "LD_AUDIT": "Linux: which libraries are loaded, among them those of mathematics",
+    "LD_LIBRARY_PATH": "the same",
+    "LD_PRELOAD": "the same",
     "MKL_*": "Intel, matrices: which instructions are used, and in which order sums are made",
     "NPY_*": "NumPy: which instructions are used",
     "NVIDIA_TF32_OVERRIDE": "NVIDIA: whether floats are rounded to 10 bits",
     "ONEDNN_*": "oneDNN, networks: which instructions are used, and whether floats are rounded",
+    "OPENCV_*": "OpenCV, pictures: which instructions are used",
     "OPENBLAS_*": "OpenBLAS, matrices: which instructions are used",
     "PYTORCH_*": "PyTorch: what happens where a device lacks an operation",
     "TF_AUTO*": "TensorFlow: whether floats are rounded, which way of computing is tried out",
@@ -55,13 +60,19 @@ OTHER_VARIABLES = {
     "*_DUMP*": "what is written for debugging",
     "*_LOG*": "what is told",
     "*_NUM_*THREADS": "threads",
+    "*_THREADS_NUM": "threads",
     "*_VERBOSE": "what is told",
+    "DYLD_PRINT_*": "what is told",
     "JAX_*PLATFORM*": "which device computes",
     "JAX_COORDINATOR_*": "how several machines meet",
     "JAX_TRACEBACK_FILTERING": "what is told",
     "TORCH_HOME": "where files are kept",
     "XLA_PYTHON_CLIENT_*": "how memory is taken",
 }
+
+# In LD_LIBRARY_PATH, importing cv2 adds a folder of its own, for child processes.
+_LIBRARY_PATH = "LD_LIBRARY_PATH"
+_PART_OF_CV2 = "/cv2/"
 
 
 def number_variables():
@@ -70,7 +81,8 @@ def number_variables():
     Returns
     -------
     dict of str to str
-        Values by name, sorted; empty variables count as well. See `NUMBER_VARIABLES`.
+        Values by name, sorted; empty variables count as well. See `NUMBER_VARIABLES`. Of
+        LD_LIBRARY_PATH, what Python's own packages add does not count, nor where it is empty.
 
     Examples
     --------
@@ -80,10 +92,17 @@ def number_variables():
     >>> del os.environ["NPY_DISABLE_CPU_FEATURES"]
     """
     found = {}
-    for name in sorted(os.environ):
+    for name, value in sorted(os.environ.items()):
         if _matches(name, NUMBER_VARIABLES) and not _matches(name, OTHER_VARIABLES):
             # Bytes that are no text could be neither recorded nor compared on another computer.
-            found[name] = os.environ[name].encode("utf-8", "backslashreplace").decode("utf-8")
+            found[name] = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if _LIBRARY_PATH in found:
+        folders = found[_LIBRARY_PATH].split(":")
+        folders = [folder for folder in folders if folder and _PART_OF_CV2 not in folder]
+        found[_LIBRARY_PATH] = ":".join(folders)
+        # Empty, it adds nothing to where libraries are looked for.
+        if not folders:
+            del found[_LIBRARY_PATH]
     return found
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import cv2
 import pytest
 from support.project import ROOT
 
@@ -47,6 +48,15 @@ def test_a_variable_is_found_by_its_name_and_by_its_value_in_quotes(monkeypatch)
     )
     assert quoted_variables("LONG_NAME 1 is not supported, nor is 'abc'") == ["A", "LONG_NAME"]
     assert quoted_variables("A cat says abc, not '3'") == []
+
+
+def test_a_variable_that_opencv_reads_at_its_first_use_is_named(monkeypatch):
+    error = cv2.error("stoull")
+    assert explain_failed_import(error) is None
+    monkeypatch.setenv("OPENCV_FOR_THREADS_NUM", "abc")
+    assert explain_failed_import(error) == (
+        "cv2 has failed (stoull): unset the variable OPENCV_FOR_THREADS_NUM"
+    )
 
 
 @pytest.mark.slow

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from jupyter_client import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from support.notebooks import code, output_text, record_cell, write
 from support.sweep_stub import gone, wait_until
 
-from mnist_course.kernels import NOT_FOR_KERNELS, Execution
+from mnist_course.kernels import NOT_FOR_KERNELS, TOO_MUCH, Execution
 from mnist_course.notebooks import read_notebook
 from mnist_course.run import execute, write_executed
 from mnist_helpers.scratch import scratch_folder
@@ -139,6 +140,28 @@ def test_a_kernel_that_takes_too_long_to_start_gets_another_try(tmp_path, monkey
     assert starts.read_text() == ".."
 
 
+def test_a_kernel_that_cannot_be_ended_as_usual_is_ended_all_the_same(tmp_path, monkeypatch):
+    pids = tmp_path / "pids"
+    module = f"""\
+import os, sys, time
+if 'kernel_program' in ' '.join(sys.orig_argv):
+    with open({str(pids)!r}, 'a') as file:
+        print(os.getpid(), file=file)
+    time.sleep(3600)
+"""
+    (tmp_path / "sitecustomize.py").write_text(module)
+
+    async def fail(manager, **options):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(AsyncKernelManager, "shutdown_kernel", fail)
+    monkeypatch.setattr(Execution, "start_seconds", lambda self: 5)
+    outcome = run(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
+    assert outcome["error"].startswith("the run could not go on: Too many open files")
+    (pid,) = pids.read_text().split()
+    wait_until(lambda: gone(int(pid)))
+
+
 def test_no_line_is_lost_however_fast_they_come(tmp_path):
     n_lines = 10_000
     lines = f"for number in range({n_lines}): print(number, flush=True)"
@@ -234,3 +257,16 @@ def test_a_stopped_command_leaves_no_kernel_and_no_files(tmp_path, monkeypatch, 
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "runtime").exists()
     assert [path.name for path in (tmp_path / "results").iterdir()] == [".lock"]
+
+
+def test_a_cell_that_prints_without_end_is_ended_and_says_so(tmp_path):
+    endless = """\
+while True:
+    try:
+        print('\\n' * 1_000_000)
+    except BaseException:
+        pass"""
+    notebook = read_notebook(write(tmp_path / "01_stub.ipynb", code(endless, "endless")))
+    _, outcome = execute(notebook, "01_stub", parameters={}, timeout=300)
+    assert outcome["error"] == f"TooMuchOutput: {TOO_MUCH}"
+    assert outcome["cell"] == "endless"

@@ -125,6 +125,7 @@ BAD_FILES = {
     "it is of notebook format 5, and 4 is": notebook_text(nbformat=5),
     "it has no list of cells": notebook_text(cells=None),
     "its cell 1 is not of the type code": notebook_text(cells=[{"source": "1"}]),
+    "it has 10,001 cells": notebook_text(cells=[5] * 10_001),
     "its cell 1 is not of the type code or": notebook_text(cells=[5]),
     "its cell 1 is not of the type": notebook_text(cell_type="heading"),
     "its cell 1 has a source that is no": notebook_text(source=5),

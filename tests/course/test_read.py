@@ -138,7 +138,9 @@ def test_odd_names_are_drawn_in_the_figure(odd_names, pictures, capsys):
         ("pipe.png", "a folder, a pipe or a device"),
         ("seven.png", "would overwrite the picture seven.png"),
         ("./link.png", "would overwrite the picture ./link.png"),
-        ("text.png/strip.png", "text.png/strip.png cannot be written: "),
+        ("dangling.png", "dangling.png is a link to nothing: remove it"),
+        ("text.png/strip.png", "text.png/strip.png cannot be written, because text.png is no fol"),
+        ("text.png/a/strip.png", "text.png/a/strip.png cannot be written, because text.png is no"),
     ],
 )
 def test_a_figure_that_cannot_be_drawn_there_changes_nothing(
@@ -148,10 +150,14 @@ def test_a_figure_that_cannot_be_drawn_there_changes_nothing(
     os.mkdir("folder.png")
     os.mkfifo("pipe.png")
     os.link("seven.png", "link.png")
-    before = {path: path.stat().st_mtime_ns for path in pictures.iterdir()}
+    os.symlink("nothing.png", "dangling.png")
+    before = {path: path.lstat().st_mtime_ns for path in pictures.iterdir()}
     assert main(["read", "seven.png", f"--explain={out}"]) == 2
-    assert re.search(reason, capsys.readouterr().err)
-    assert {path: path.stat().st_mtime_ns for path in pictures.iterdir()} == before
+    printed = capsys.readouterr()
+    assert re.search(reason, printed.err)
+    # It is told before the work.
+    assert printed.out == ""
+    assert {path: path.lstat().st_mtime_ns for path in pictures.iterdir()} == before
 
 
 def test_a_figure_is_written_whole_or_not_at_all(pictures, monkeypatch, capsys):

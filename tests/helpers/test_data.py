@@ -495,6 +495,15 @@ def npy_header(shape):
     return buffer.getvalue()
 
 
+def test_a_header_as_python_2_wrote_it_is_read_without_a_word(fake, tmp_path):
+    header = npy_header((20,)).replace(b"(20,), } ", b"(20L,), }")
+    content = with_y_test(fake, header + fake["y_test"].tobytes())
+    path = write_file(tmp_path / "old.npz", content)
+    with warnings.catch_warnings(action="error"):
+        arrays = data.load_mnist(path)
+    np.testing.assert_array_equal(arrays[1][1], fake["y_test"])
+
+
 def test_a_missing_path_and_a_device_are_refused(tmp_path):
     match = r"there is no such file or folder\. Give an mnist\.npz"
     assert_refused(tmp_path / "x.npz", match, FileNotFoundError)

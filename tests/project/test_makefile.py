@@ -59,7 +59,7 @@ def test_make_help_lists_every_target(folder):
     assert all(len(line.split()) > 4 for line in shown.stdout.splitlines())
 
 
-PYTHON = r'(?:python"?|"-\$version"|\$\(ANY_PYTHON\))'
+PYTHON = r'(?:python"?|"-\$version")'
 START = re.compile(PYTHON + "((?: -[A-Z])*) (?:-m mnist_course|mnist_course/)")
 
 
@@ -112,6 +112,33 @@ def test_a_python_that_will_not_do_gets_one_clear_sentence(folder, settings, wor
         assert "make run PYTHON=python3.12" in sentence
     assert not (folder / ".venv").exists()
     assert make(folder, "run").returncode == 0
+
+
+@pytest.mark.parametrize("target", ["work", "reset"])
+def test_copies_are_made_with_a_python_that_runs_or_one_sentence_says_that_there_is_none(
+    folder, target
+):
+    (folder / "notebooks" / "01_a.ipynb").touch()
+    broken = folder / ".venv/bin/python"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("#!/no/such/python\n")
+    broken.chmod(0o755)
+    run = make(folder, target, python="no-such-python")
+    sentence, own = run.stderr.splitlines()
+    assert sentence == (
+        'A Python is needed and "no-such-python" does not run: '
+        f"name one you have: make {target} PYTHON=python3.12"
+    )
+    assert own.startswith("make: ***")
+    assert make(folder, target).returncode == 0
+    assert (folder / "work" / "01_a.ipynb").exists()
+
+
+def test_a_variable_that_is_set_for_something_else_changes_no_target(folder):
+    assert make(folder, "run", ARGS="--output elsewhere").returncode == 0
+    assert read_calls(folder)[-1] == "mnist_course run"
+    make(folder, "run", "ARGS=--output results")
+    assert read_calls(folder) == ["mnist_course run --output results"]
 
 
 def environments(folder):
