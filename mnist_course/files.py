@@ -23,6 +23,8 @@ _OTHERS = 0o077
 _ADVICE = {
     errno.ENOSPC: "make room there, or name another folder",
     errno.EDQUOT: "make room there, or name another folder",
+    errno.EFBIG: "allow larger files (ulimit -f unlimited)",
+    errno.EMFILE: "allow more open files (ulimit -n 1024)",
 }
 _READING_ADVICE = {
     errno.ENOENT: "put it back",
