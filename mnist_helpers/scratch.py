@@ -16,6 +16,9 @@ from pathlib import Path
 _PREFIX = ".mnist-"
 # Windows locks no folders: whoever uses one locks this file in it.
 _WINDOWS_LOCK = "in-use.lock"
+# Earlier versions locked a file in the folder on all systems. Neither may take the other's folder
+# for one that nobody uses, so to each the other's look like those of another computer.
+_WAY_OF_LOCKING = "folder"
 # How many characters of a name tell which computer made a folder.
 _HOST_CHARACTERS = 4
 # A shared disk may keep the locks of each computer apart. A folder that another computer made is
@@ -275,7 +278,7 @@ def _flush(path):
 
 def _own_prefix():
     """Return how the names of this computer's folders begin."""
-    host = hashlib.sha256(platform.node().encode()).hexdigest()
+    host = hashlib.sha256(f"{platform.node()} {_WAY_OF_LOCKING}".encode()).hexdigest()
     return f"{_PREFIX}{host[:_HOST_CHARACTERS]}-"
 
 

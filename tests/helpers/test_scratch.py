@@ -1,6 +1,8 @@
 """Temporary folders that nobody else enters, and that go away even when the program is killed."""
 
+import hashlib
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -77,6 +79,14 @@ def test_what_a_living_process_uses_stays(tmp_path, other_process):
         assert os.listdir(folder)
     process.communicate("", timeout=30)
     assert process.returncode == 0 and names(tmp_path) == []
+
+
+def test_a_folder_of_an_earlier_version_that_locked_a_file_in_it_stays(tmp_path):
+    host = hashlib.sha256(platform.node().encode()).hexdigest()
+    folder = tmp_path / f".mnist-{host[:4]}-abc"
+    folder.mkdir()
+    remove_left_behind(tmp_path)
+    assert folder.exists()
 
 
 def test_many_threads_at_once_take_nothing_from_each_other(tmp_path):
