@@ -6,6 +6,7 @@ import keyword
 import math
 import re
 import reprlib
+import warnings
 
 import yaml
 
@@ -282,7 +283,11 @@ def _read_assignments(source):
     if len(source) > MAX_CHARACTERS:
         raise ValueError(f"{CELL_RULE}; it has more than {MAX_CHARACTERS:,} characters")
     try:
-        statements = ast.parse(source).body
+        # Python's words on `1if` or "\\d" name neither the notebook nor the line.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            statements = ast.parse(source).body
     except SyntaxError as error:
         raise ValueError(_explain_line(error.lineno or 1)) from None
     except (ValueError, RecursionError, MemoryError):

@@ -1,5 +1,6 @@
 """Values for the parameters cell."""
 
+import contextlib
 import json
 
 import pytest
@@ -331,6 +332,13 @@ def test_a_cell_that_asks_for_too_much_is_refused(source):
     with pytest.raises(ValueError, match="^the cell tagged `parameters` may hold only") as caught:
         read_parameters(notebook(source))
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("source", [r"a = 'C:\digits'", "a = 1if 2 else 3"])
+def test_what_python_says_of_a_cell_is_not_shown(source, recwarn):
+    with contextlib.suppress(ValueError):
+        read_parameters(notebook(source))
+    assert list(recwarn) == []
 
 
 def test_the_line_that_is_wrong_is_named():
