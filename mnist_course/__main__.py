@@ -92,6 +92,8 @@ def main(arguments=None):
 
 def _run_command(arguments):
     _forget_settings_of_tqdm()
+    # Kernels and workers are never to wait for somebody to type something.
+    os.environ.pop("PYTHONINSPECT", None)
     options = _build_parser().parse_args(arguments)
     warnings.showwarning = _print_warning
     if not _has_working_folder():
@@ -241,6 +243,13 @@ def _build_parser():
     return parser
 
 
+def _not_empty(text):
+    """Return a folder's name as it is; an empty one, as of an unset variable, is a slip."""
+    if not text:
+        raise argparse.ArgumentTypeError("a folder's name is expected; received ''")
+    return text
+
+
 def _add_command(commands, name, about, command):
     """Add a subcommand whose summary and description are the same; return its parser."""
     parser = commands.add_parser(name, help=about, description=about)
@@ -272,6 +281,7 @@ def _add_run(commands):
     parser.add_argument(
         "--output",
         default="results",
+        type=_not_empty,
         metavar="DIR",
         help="where executed notebooks and pages go (default: results)",
     )
@@ -293,6 +303,7 @@ def _add_sweep(commands):
     _add_workers(parser)
     parser.add_argument(
         "--output",
+        type=_not_empty,
         metavar="DIR",
         help="where results go (default: results/sweep/NOTEBOOK)",
     )
@@ -386,6 +397,7 @@ def _add_collect(commands):
     parser = _add_command(commands, "collect", about, _collect)
     parser.add_argument(
         "folder",
+        type=_not_empty,
         metavar="DIR",
         help="where the sweep's results are",
     )

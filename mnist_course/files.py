@@ -23,6 +23,8 @@ _OTHERS = 0o077
 _ADVICE = {
     errno.ENOSPC: "make room there, or name another folder",
     errno.EDQUOT: "make room there, or name another folder",
+    errno.EFBIG: "allow larger files (ulimit -f unlimited)",
+    errno.EMFILE: "allow more open files (ulimit -n 1024)",
 }
 _READING_ADVICE = {
     errno.ENOENT: "put it back",
@@ -110,7 +112,7 @@ def lock_folder(folder):
 
     folder = Path(folder)
     refuse_foreign_folder(folder)
-    _refuse_foreign_lock(folder / _LOCK_NAME)
+    _refuse_bad_lock(folder / _LOCK_NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _make_private(folder / _LOCK_NAME)
@@ -129,18 +131,21 @@ def lock_folder(folder):
             lock.release()
 
 
-def _refuse_foreign_lock(path):
-    """Refuse a lock file that only another user may lock, as in a folder that a group shares."""
+def _refuse_bad_lock(path):
+    """Refuse a lock that is no file, or one that only another user may lock, as in a group."""
     try:
-        owner = path.lstat().st_uid
+        status = path.lstat()
     except OSError:
         # It is not there, or the folder is none: then locking tells what is wrong.
         return
+    if not stat.S_ISREG(status.st_mode):
+        raise FileExistsError(f"{path} is in the way, for it is no plain file: rename it")
+    owner = status.st_uid
     if os.name != "posix" or owner == os.getuid() or os.access(path, os.R_OK | os.W_OK):
         return
     name = _user_name(owner)
     raise PermissionError(
-        f"{path} belongs to {name}, so only {name} can run something that writes into "
+        f"{path} belongs to {name}, so only {name} can write results into "
         f"{path.parent}: name another folder, or let {name} remove that file when nothing runs"
     )
 

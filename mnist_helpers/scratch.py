@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import platform
@@ -13,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PREFIX = ".mnist-"
-# Whoever uses a folder holds a lock on this file in it; the system opens the lock of a process
-# that has ended, however it ended.
-LOCK_NAME = "in-use.lock"
+# Windows locks no folders: whoever uses one locks this file in it.
+_WINDOWS_LOCK = "in-use.lock"
+# Earlier versions locked a file in the folder on all systems. Neither may take the other's folder
+# for one that nobody uses, so to each the other's look like those of another computer.
+_WAY_OF_LOCKING = "folder"
 # How many characters of a name tell which computer made a folder.
 _HOST_CHARACTERS = 4
 # A shared disk may keep the locks of each computer apart. A folder that another computer made is
@@ -28,6 +31,9 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _ROOT = 0
 # A file's mode: its owner reads and writes it, others do nothing.
 _OWNER_ONLY = 0o600
+# What Linux tells a process of the users that its container has.
+_USER_MAP = Path("/proc/self/uid_map")
+_UNKNOWN_USER = Path("/proc/sys/kernel/overflowuid")
 
 
 @contextmanager
@@ -44,7 +50,7 @@ def scratch_folder(parent=None):
     Yields
     ------
     pathlib.Path
-        The folder. It holds one file, `LOCK_NAME`, which says that it is in use.
+        The folder. It is empty, but for the file of a lock on Windows.
 
     Raises
     ------
@@ -64,12 +70,12 @@ def scratch_folder(parent=None):
         refuse_foreign_folder(tempfile.gettempdir())
     parent = Path(parent or tempfile.gettempdir()).absolute()
     remove_left_behind(parent)
-    folder, lock = _make_folder(parent)
+    folder, release = _make_folder(parent)
     try:
         yield Path(folder.name)
     finally:
         folder.cleanup()
-        _release(lock)
+        release()
         # Windows removes no file that is locked.
         shutil.rmtree(folder.name, ignore_errors=True)
 
@@ -78,7 +84,9 @@ def refuse_foreign_folder(folder):
     """Refuse a folder where another user could put something in the place of what is written.
 
     That is so if such a user may rename what lies in the folder, or in one on the way to it.
-    Folders that a group may write into pass, for somebody has shared them on purpose.
+    Folders that a group may write into pass, for somebody has shared them on purpose; those of
+    other users only where this user is in that group, or is root, who in a container has to work
+    in folders of others.
 
     Parameters
     ----------
@@ -124,15 +132,45 @@ def _why_foreign(status):
     is_open = status.st_mode & stat.S_IWOTH
     # What its owner opened to everybody is the owner's to close; some file systems, such as those
     # of Windows seen from Linux, show all folders so.
-    if not is_open or status.st_uid == os.getuid():
+    if status.st_uid == os.getuid():
         return ""
-    if status.st_uid != _ROOT:
-        return "belongs to another user and lets everybody write into it"
+    if status.st_uid not in (_ROOT, _user_outside()):
+        if is_open:
+            return "belongs to another user and lets everybody write into it"
+        if not _is_shared_with_us(status):
+            return "belongs to another user, who can replace what lies in it"
+        return ""
     # In a sticky folder, such as that for temporary files, only its owner renames what belongs to
     # others.
-    if not status.st_mode & stat.S_ISVTX:
+    if is_open and not status.st_mode & stat.S_ISVTX:
         return "lets everybody replace what lies in it"
     return ""
+
+
+def _is_shared_with_us(status):
+    if os.getuid() == _ROOT:
+        return True
+    groups = [os.getegid(), *os.getgroups()]
+    return bool(status.st_mode & stat.S_IWGRP) and status.st_gid in groups
+
+
+@functools.cache
+def _user_outside():
+    """Return the number that Linux shows for the system's root in a container that lacks it.
+
+    It stands for all users that such a container does not know; with Apptainer, for one, /tmp
+    belongs to it. Where every user is known, and on other systems, there is none.
+    """
+    try:
+        number = int(_UNKNOWN_USER.read_text())
+        lines = _USER_MAP.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        first, _, count = map(int, line.split())
+        if first <= number < first + count:
+            return None
+    return number
 
 
 def take_lock(path):
@@ -189,8 +227,8 @@ def remove_left_behind(parent):
     >>> with scratch_folder() as parent:
     ...     Path(parent, f"{_own_prefix()}abc").mkdir()
     ...     remove_left_behind(parent)
-    ...     sorted(os.listdir(parent))
-    ['in-use.lock']
+    ...     any(name.endswith("abc") for name in os.listdir(parent))
+    False
     """
     try:
         with os.scandir(parent) as entries:
@@ -218,7 +256,7 @@ def flush_to_disk(path):
     Examples
     --------
     >>> with scratch_folder() as folder:
-    ...     flush_to_disk(folder / LOCK_NAME)
+    ...     flush_to_disk(folder)
     """
     if not os.path.isdir(path):
         _flush(path)
@@ -240,46 +278,69 @@ def _flush(path):
 
 def _own_prefix():
     """Return how the names of this computer's folders begin."""
-    host = hashlib.sha256(platform.node().encode()).hexdigest()
+    host = hashlib.sha256(f"{platform.node()} {_WAY_OF_LOCKING}".encode()).hexdigest()
     return f"{_PREFIX}{host[:_HOST_CHARACTERS]}-"
 
 
 def _make_folder(parent):
-    """Return a new, locked folder as a tempfile.TemporaryDirectory, and the lock or None."""
-    from filelock import Timeout
-
+    """Return a new, locked folder as a tempfile.TemporaryDirectory, and what gives up the lock."""
     for _ in range(_MAX_TRIES):
         folder = tempfile.TemporaryDirectory(
             prefix=_own_prefix(), dir=parent, ignore_cleanup_errors=True
         )
         try:
-            lock = take_lock(Path(folder.name, LOCK_NAME))
-        except (Timeout, FileNotFoundError, FileExistsError):
+            release = _lock_folder(folder.name)
+        except (TimeoutError, BlockingIOError, FileNotFoundError, FileExistsError):
             # Another process came upon the folder before it was locked, and is removing it.
             folder.cleanup()
             continue
-        if _is_private(folder.name):
-            return folder, lock
-        # It had been removed already, and filelock may have made it again, open to others.
-        _release(lock)
-        folder.cleanup()
+        if release is None:
+            return folder, _do_nothing
+        if os.path.exists(folder.name):
+            return folder, release
+        # It had another name already when it was locked.
+        release()
     raise OSError(f"no temporary folder stays in {parent}: does something else remove them?")
 
 
-def _release(lock):
-    if lock is not None:
-        lock.release()
+def _do_nothing():
+    pass
 
 
-def _is_private(folder):
-    """Say whether a folder is there, is this user's, and nobody else may read it."""
-    try:
-        status = os.stat(folder)
-    except FileNotFoundError:
-        return False
+def _lock_folder(folder):
+    """Lock a folder that is there, for as long as this process lives.
+
+    A file in it could be removed, as cleaners of /tmp do after some days, and the lock would be
+    gone; a folder that is locked systemd's cleaner leaves alone, with all that is in it.
+
+    Returns
+    -------
+    callable or None
+        It gives the lock up. None where the disk knows no locks.
+
+    Raises
+    ------
+    OSError
+        If somebody else has locked it, or it is not there.
+    """
     if os.name != "posix":
-        return True
-    return status.st_uid == os.getuid() and status.st_mode & 0o077 == 0
+        lock = take_lock(Path(folder, _WINDOWS_LOCK))
+        if lock is None:
+            return None
+        return lock.release
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        # Disks have several ways to say that they lock no folders.
+        os.close(descriptor)
+        return None
+    return functools.partial(os.close, descriptor)
 
 
 def _may_be_left_behind(entry):
@@ -297,16 +358,18 @@ def _may_be_left_behind(entry):
 def _remove_unused(folder):
     """Remove a folder unless somebody uses it, or it is on a disk that knows no locks."""
     # It raises an OSError where the lock is held.
-    lock = take_lock(Path(folder, LOCK_NAME))
-    if lock is None:
+    release = _lock_folder(folder)
+    if release is None:
         return
     if os.name == "posix":
         # Its maker may just be about to lock it: under its name there is nothing to lock any more.
         doomed = f"{folder}-old"
-        os.rename(folder, doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-        lock.release()
+        try:
+            os.rename(folder, doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+        finally:
+            release()
     else:
         # Windows removes no file that is locked.
-        lock.release()
+        release()
         shutil.rmtree(folder, ignore_errors=True)

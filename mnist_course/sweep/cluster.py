@@ -1,9 +1,12 @@
 """The workers of a sweep: processes on this machine, or a Dask cluster that is there already."""
 
 import atexit
+import errno
 import logging
+import os
 import re
 import signal
+import socket
 import sys
 import tempfile
 import warnings
@@ -26,6 +29,9 @@ _MAX_THREADS = 1_000
 # A year. Who wants no limit leaves the option out.
 MAX_SECONDS = 31_536_000
 CONNECT_SECONDS = 15
+_LOCAL_HOST = "127.0.0.1"
+# Within a machine it takes less than a millisecond.
+_LOCAL_SECONDS = 5
 _FIRST_WORKER_SECONDS = 60
 # Without a protocol before it, Dask takes plain TCP.
 _ADDRESS = re.compile(r"(?:(?:tls|tcp|ucx|ws|wss)://)?[^\s/]+:(\d+)")
@@ -40,6 +46,15 @@ SCHEDULER_LOST = (
     "the scheduler does not answer any more. What was finished is kept: start the scheduler "
     "and its workers again, then the same command, which goes on where this one stopped"
 )
+# What to do where the system has refused something to a worker that starts.
+_START_ADVICE = {
+    errno.EMFILE: "allow more open files (ulimit -n 1024), or take fewer workers",
+    errno.ENFILE: "close other programs, or take fewer workers",
+    errno.EFBIG: "allow larger files (ulimit -f unlimited)",
+    errno.EAGAIN: "allow more processes (ulimit -u), close other programs, or take fewer workers",
+    errno.ENOMEM: "close other programs, or take fewer workers",
+    errno.ENOSPC: "make room in the folder for temporary files, or name another in TMPDIR",
+}
 # Where programs put temporary files, on all systems.
 _TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
@@ -146,11 +161,26 @@ def local_cluster(workers=None, threads=None):
     Raises
     ------
     ValueError, OSError
-        If a number is not above 0, or the folder for temporary files cannot be used.
+        If a number is not above 0, the folder for temporary files cannot be used, or programs of
+        this machine cannot reach each other.
     """
     check_temporary_folder()
+    _check_loopback()
     # The numbers are checked now, not when the block begins: by then, a sweep has made its folder.
     return _local_cluster(*fit_machine(workers, threads))
+
+
+def _check_loopback():
+    """Check that a program of this machine can reach another, for which Dask would wait minutes."""
+    try:
+        with socket.create_server((_LOCAL_HOST, 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=_LOCAL_SECONDS).close()
+    except OSError as error:
+        raise OSError(
+            f"workers could not be reached on this machine itself ({_LOCAL_HOST}: "
+            f"{reason_of(error)}): switch its loopback interface on (on Linux, ip link set lo up), "
+            "or ask whoever runs this machine or container"
+        ) from None
 
 
 @contextmanager
@@ -257,7 +287,7 @@ def _start_workers(n_workers, folder, loop):
     atexit.unregister(close_clusters)
     security = Security.temporary()
     place = {
-        "host": "127.0.0.1",
+        "host": _LOCAL_HOST,
         "protocol": "tls://",
         "security": security,
         "dashboard": False,
@@ -285,11 +315,36 @@ def _start_workers(n_workers, folder, loop):
         except RuntimeError as error:
             # Dask says no more than that the nanny, who looks after a worker, did not start.
             reason = error
+            refused = _find_system_error(error)
+            if refused:
+                raise OSError(_describe_refused(refused)) from None
     raise RuntimeError(
         f"nothing was run, for a worker ended while it started, {_MAX_TRIES} times in a row "
         f"({reason}): {_WHY_LOST}. A script of your own must call sweep below "
         '`if __name__ == "__main__":`, because each worker imports it'
     )
+
+
+def _find_system_error(error):
+    """Return the first of the errors that led to this one in which the system says no, or None."""
+    while error is not None:
+        # That another process has ended is no refusal, and may be good the next time.
+        is_end = isinstance(error, (ConnectionError, ProcessLookupError, ChildProcessError))
+        if isinstance(error, OSError) and error.errno and not is_end:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _describe_refused(error):
+    reason = reason_of(error)
+    advice = _START_ADVICE.get(error.errno, "see to it, then give the same command again")
+    names = [name for name, value in os.environ.items() if value and value == error.filename]
+    if names:
+        # Such as SSLKEYLOGFILE.
+        reason = f"{error.filename}: {reason}"
+        advice = f"unset the variable {names[0]}, which names that file"
+    return f"nothing was run, for the workers cannot start ({reason}): {advice}"
 
 
 def join_cluster(address, *, threads=None, tls_ca_file=None, tls_cert=None, tls_key=None):

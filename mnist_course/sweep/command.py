@@ -1,5 +1,7 @@
 """What the commands ``mnist-course sweep`` and ``mnist-course collect`` do."""
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from mnist_course.terminal import LONGEST_MESSAGE, one_line, printable, table_li
 
 # The most runs that need no --yes.
 _MAX_RUNS = 1_000
+# The exit status where the table is printed, but could not be written.
+_NOT_WRITTEN = 2
 # The most settings of the table that are printed.
 _MAX_SETTINGS = 30
 
@@ -46,7 +50,9 @@ def sweep_command(options):
     """
     plan = _read_plan(options)
     cluster = _prepare_cluster(options)
-    output = Path(options.output or plan.default_output)
+    output = plan.default_output
+    if options.output is not None:
+        output = Path(options.output)
     if options.dry_run:
         _print_runs(plan, cluster if options.scheduler is not None else None, output)
         return 0
@@ -57,7 +63,7 @@ def sweep_command(options):
         timeout=options.timeout,
         retry_failed=options.retry_failed,
     )
-    return _report(results, output)
+    return _report(results, output / "runs.csv")
 
 
 def collect_command(options):
@@ -71,30 +77,66 @@ def collect_command(options):
     Returns
     -------
     int
-        The exit status: 1 if a run failed, else 0.
+        The exit status: 2 if the table could only be printed; else 1 if a run failed, else 0.
 
     Raises
     ------
     FileNotFoundError
         If there are no finished runs in the folder.
     """
-    results = list(_read_to_collect(options.folder).values())
+    folder = Path(options.folder)
+    if not (folder / "runs").is_dir():
+        raise FileNotFoundError(f"there are no finished runs in {folder}")
+    results, problem = _collect(folder)
     if not results:
-        raise FileNotFoundError(f"there are no finished runs in {options.folder}")
-    with private_files():
-        write_csv(results, Path(options.folder, "runs.csv"))
-    return _report(results, options.folder)
+        raise FileNotFoundError(f"there are no finished runs in {folder}")
+    if problem is None:
+        return _report(results, folder / "runs.csv")
+    _report(results)
+    print(f"mnist-course: {one_line(problem, LONGEST_MESSAGE)}", file=sys.stderr)
+    return _NOT_WRITTEN
 
 
-def _read_to_collect(folder):
-    """Read a sweep's results; set aside what is none, unless a sweep is writing there now."""
-    if not Path(folder, "runs").is_dir():
-        return {}
+def _collect(folder):
+    """Read a sweep's results and write their table.
+
+    Returns
+    -------
+    results : list of dict
+    problem : str or None
+        Why the table could not be written.
+    """
+    if not os.access(folder, os.W_OK):
+        problem = (
+            f"{folder / 'runs.csv'} is not written, for you may not write there: copy {folder} to "
+            "a place of your own, and collect there"
+        )
+        return list(read_results(folder).values()), problem
     try:
         with lock_folder(folder):
-            return read_results(folder, set_aside=True)
+            return _read_and_write(folder, set_aside=True)
     except RuntimeError:
-        return read_results(folder)
+        # A sweep is writing there now. It alone may give its files other names.
+        outcome = _read_and_write(folder, set_aside=False)
+    except OSError as error:
+        return list(read_results(folder).values()), str(error)
+    # Has it ended meanwhile, with a table that this one has just replaced?
+    with contextlib.suppress(RuntimeError, OSError), lock_folder(folder):
+        outcome = _read_and_write(folder, set_aside=True)
+    return outcome
+
+
+def _read_and_write(folder, set_aside):
+    """Do what `_collect` does, with the folder's lock or without."""
+    results = list(read_results(folder, set_aside=set_aside).values())
+    problem = None
+    if results:
+        try:
+            with private_files():
+                write_csv(results, folder / "runs.csv")
+        except OSError as error:
+            problem = str(error)
+    return results, problem
 
 
 def _read_plan(options):
@@ -152,8 +194,11 @@ def _state(result):
     return "failed" if result["error"] else "done"
 
 
-def _report(results, output):
-    """Print the table of results, what failed, and a last line; return the exit status."""
+def _report(results, path=None):
+    """Print the table of results, what failed, and a last line; return the exit status.
+
+    `path` is where the table has been written, if it has.
+    """
     _print_table(summary_table(results))
     failed = [result for result in results if result["error"]]
     varied = varied_parameters([result["parameters"] for result in results])
@@ -163,8 +208,10 @@ def _report(results, output):
     names = {result["digits"].partition(":")[0] for result in results}
     digits = one_line(" and ".join(sorted(names)))
     n_good = len(results) - len(failed)
-    place = printable(f"{output}/runs.csv")
-    print(f"\n{_count(n_good, 'good run')}, {len(failed)} failed, on {digits}: {place}")
+    line = f"{_count(n_good, 'good run')}, {len(failed)} failed, on {digits}"
+    if path is not None:
+        line += f": {printable(str(path))}"
+    print(f"\n{line}")
     return 1 if failed else 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_course.errors import describe_failure
+from mnist_course.errors import describe_failure, reason_of
 from mnist_course.files import lock_folder
 from mnist_course.sweep.cluster import (
     MAX_SECONDS,
@@ -19,6 +19,7 @@ from mnist_course.sweep.private import private_files
 from mnist_course.sweep.progress import SweepBar
 from mnist_course.sweep.results import (
     check_folder,
+    check_result,
     is_finished,
     read_results,
     write_csv,
@@ -52,7 +53,9 @@ def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=Fals
         As `sweep` raises them.
     """
     check_number("timeout", timeout, MAX_SECONDS)
-    output = Path(output or plan.default_output)
+    if output is None:
+        output = plan.default_output
+    output = Path(output)
     refuse_foreign_folder(output / "runs")
     # The folder comes first: no workers are started for a sweep that may not write.
     with private_files(), lock_folder(output):
@@ -75,12 +78,22 @@ def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=Fals
                         "digits": environment["dataset"]["text"],
                         **outcome,
                     }
+                    _check_result(results[run])
                     write_result(output, results[run], executed)
                     bar.add(results[run])
         # Results come back in any order.
         ordered = [results[run] for run in runs]
         write_csv(ordered, output / "runs.csv")
     return ordered
+
+
+def _check_result(result):
+    """Let a run fail whose result could not be read again."""
+    try:
+        check_result(result)
+    except ValueError as error:
+        result["record"] = None
+        result["error"] = f"its record cannot be kept: {reason_of(error)}"
 
 
 def _read_finished(output, runs, retry_failed):

@@ -161,6 +161,10 @@ def parse_values(name, text, default):
             continue
         start = int(match[1])
         stop = int(match[2])
+        if stop <= start:
+            raise ValueError(
+                f"{_assignment(name, text)}: there is no number in {item}; 3:5 stands for 3 and 4"
+            )
         if len(values) + stop - start > _MAX_VALUES:
             raise ValueError(f"{_assignment(name, text)} has more than {_MAX_VALUES:,} values")
         values += range(start, stop)

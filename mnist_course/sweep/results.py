@@ -18,6 +18,7 @@ from pathlib import Path
 from mnist_course.errors import reason_of
 from mnist_course.files import describe_os_error
 from mnist_course.terminal import one_line
+from mnist_helpers.foreign_files import open_plain
 from mnist_helpers.record import format_metrics, validate_record
 from mnist_helpers.saving import atomic_write
 from mnist_helpers.tables import group_rows
@@ -39,8 +40,13 @@ _TYPES = {
     "cell": _TEXT_OR_NONE,
     "error": _TEXT_OR_NONE,
 }
-# A result has a few kilobytes; a file of gigabytes would fill the memory.
-_MAX_RESULT_BYTES = 10_000_000
+# What a result may be, for a stranger's must not fill the memory. Those of this course's notebooks
+# have 2 to 4 kilobytes, some 70 values and 4 levels; a metric for each of 100 epochs fits, too.
+_MAX_RESULT_BYTES = 1_000_000
+_MAX_VALUES = 5_000
+_MAX_LEVELS = 20
+# A table has as many cells as rows times columns.
+_MAX_COLUMNS = 1_000
 _UNREADABLE = ".unreadable"
 _MISSING = "missing"
 # What begins so is a formula to a spreadsheet, and may come from a stranger's record.
@@ -134,7 +140,8 @@ def _write_text(path, text):
 def read_results(folder, *, set_aside=False):
     """Read the result of each finished run.
 
-    A file that holds no result is named in a line on standard error and left out.
+    A file that holds no result is named in a line on standard error and left out; so is one with
+    which the table would have too many columns.
 
     Parameters
     ----------
@@ -156,16 +163,27 @@ def read_results(folder, *, set_aside=False):
     """
     runs = Path(folder, "runs")
     results = {}
+    columns = set()
     for path in sorted(_list_folder(runs)):
         if path.suffix != ".json":
             continue
         try:
-            results[path.stem] = read_result(path)
+            result = read_result(path)
+            columns = _add_columns_of(result, columns)
+            results[path.stem] = result
         except (ValueError, OSError) as error:
             end = _set_aside(path) if set_aside else "it is left out"
             place = one_line(str(path))
             print(f"{place} holds no result ({reason_of(error)}): {end}", file=sys.stderr)
     return results
+
+
+def _add_columns_of(result, columns):
+    """Return the columns of a table with one result more, or raise a ValueError."""
+    together = columns.union(result_row(result))
+    if len(together) > _MAX_COLUMNS:
+        raise ValueError(f"with its names, the table has more than {_MAX_COLUMNS:,} columns")
+    return together
 
 
 def _list_folder(folder):
@@ -194,14 +212,12 @@ def read_result(path):
     ValueError, OSError
         If it cannot be read, or if its content is no result or that of another run.
     """
-    if not path.is_file():
-        # A pipe, for one, would be waited for without end.
-        raise ValueError("it is no file")
-    n_bytes = path.stat().st_size
-    if n_bytes > _MAX_RESULT_BYTES:
-        raise ValueError(f"it has {n_bytes:,} bytes, more than {_MAX_RESULT_BYTES:,}")
+    with open_plain(path) as file:
+        content = file.read(_MAX_RESULT_BYTES + 1)
+    if len(content) > _MAX_RESULT_BYTES:
+        raise ValueError(f"it has more than {_MAX_RESULT_BYTES:,} bytes")
     try:
-        result = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        result = json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("its brackets are nested too deep") from None
     check_result(result)
@@ -215,7 +231,7 @@ def _refuse_constant(text):
 
 
 def check_result(result):
-    """Check that this is a result, whose numbers can be put into tables.
+    """Check that this is a result of a usual size, whose numbers can be put into tables.
 
     Parameters
     ----------
@@ -234,6 +250,7 @@ def check_result(result):
     """
     if not isinstance(result, dict):
         raise ValueError(f"a result is a JSON object; received {type(result).__name__}")
+    _check_extent(result)
     missing = [name for name in _TYPES if name not in result]
     if missing:
         raise ValueError(f"`{missing[0]}` is missing")
@@ -253,6 +270,29 @@ def check_result(result):
         raise ValueError("a good run has a record; this one has none")
     if result["error"] == "":
         raise ValueError("`error` is empty")
+
+
+def _check_extent(result):
+    """Check how many values lie in a result, how deep, and how long they are as text."""
+    level = [result]
+    n_values = 0
+    n_levels = 0
+    while level:
+        n_levels += 1
+        if n_levels > _MAX_LEVELS:
+            raise ValueError("its brackets are nested too deep")
+        below = []
+        for value in level:
+            if isinstance(value, dict):
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        n_values += len(below)
+        if n_values > _MAX_VALUES:
+            raise ValueError(f"it holds more than {_MAX_VALUES:,} values")
+        level = below
+    if len(json.dumps(result)) > _MAX_RESULT_BYTES:
+        raise ValueError(f"it has more than {_MAX_RESULT_BYTES:,} bytes")
 
 
 def _check_numbers(numbers):

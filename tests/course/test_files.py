@@ -137,10 +137,17 @@ def test_a_lock_that_is_a_link_changes_nothing_behind_it(tmp_path):
     (tmp_path / "mine").write_text("kept")
     (tmp_path / "mine").chmod(0o644)
     (tmp_path / ".lock").symlink_to("mine")
-    with pytest.raises(OSError, match="cannot be written"), lock_folder(tmp_path):
+    with pytest.raises(OSError, match=r"/\.lock is in the way"), lock_folder(tmp_path):
         pass
     assert (tmp_path / "mine").read_text() == "kept"
     assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o644
+
+
+def test_a_folder_in_the_place_of_the_lock_is_named(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(OSError, match="lock is in the way, for it is no plain file: rename it"):
+        with lock_folder(tmp_path):
+            pass
 
 
 def try_to_lock(folder):
@@ -180,7 +187,7 @@ def test_members_of_a_group_are_told_whose_folder_it_is(before):
         with lock_folder(folder):
             pass
         message, held = as_nobody(try_to_lock, str(folder))
-        assert message.startswith(f"{folder}/.lock belongs to root, so only root can run")
+        assert message.startswith(f"{folder}/.lock belongs to root, so only root can write")
         assert "\n" not in message and "name another folder" in message
         assert held == "Permission denied"
         # In turn: when root has removed it, and the other way round.

@@ -403,3 +403,17 @@ def test_settings_of_progress_bars_stop_nothing(monkeypatch, capsys):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     assert main(["collect", "no such folder"]) == 2
     assert "TQDM_NCOLS" not in os.environ and os.environ["TQDM_DISABLE"] == "1"
+
+
+@pytest.mark.parametrize("words", [["run", "--output"], ["sweep", "x", "--output"], ["collect"]])
+def test_a_folder_without_a_name_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words, ""])
+    assert end.value.code == 2
+    assert "a folder's name is expected; received ''" in capsys.readouterr().err
+
+
+def test_what_a_command_starts_does_not_wait_for_typing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONINSPECT", "1")
+    assert main(["collect", str(tmp_path)]) == 2
+    assert "PYTHONINSPECT" not in os.environ

@@ -1,17 +1,19 @@
 """Temporary folders that nobody else enters, and that go away even when the program is killed."""
 
+import hashlib
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from mnist_helpers import scratch
 from mnist_helpers.scratch import (
-    LOCK_NAME,
     flush_to_disk,
     refuse_foreign_folder,
     remove_left_behind,
@@ -52,7 +54,6 @@ def test_a_scratch_folder_is_private_and_goes_away(tmp_path):
     with pytest.raises(ZeroDivisionError), scratch_folder(tmp_path) as folder:
         assert folder.parent == tmp_path
         assert folder.stat().st_mode & 0o777 == 0o700
-        assert names(folder) == [LOCK_NAME]
         (folder / "sub").mkdir()
         raise ZeroDivisionError
     assert names(tmp_path) == []
@@ -69,10 +70,23 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next(tmp_path, other_p
 
 def test_what_a_living_process_uses_stays(tmp_path, other_process):
     process, folder = other_process
+    if os.name == "posix":
+        # A cleaner of old temporary files has been there.
+        for file in os.scandir(folder):
+            os.unlink(file)
+        os.mkdir(os.path.join(folder, "made later"))
     with scratch_folder(tmp_path):
         assert os.listdir(folder)
     process.communicate("", timeout=30)
     assert process.returncode == 0 and names(tmp_path) == []
+
+
+def test_a_folder_of_an_earlier_version_that_locked_a_file_in_it_stays(tmp_path):
+    host = hashlib.sha256(platform.node().encode()).hexdigest()
+    folder = tmp_path / f".mnist-{host[:4]}-abc"
+    folder.mkdir()
+    remove_left_behind(tmp_path)
+    assert folder.exists()
 
 
 def test_many_threads_at_once_take_nothing_from_each_other(tmp_path):
@@ -96,19 +110,19 @@ def test_many_threads_at_once_take_nothing_from_each_other(tmp_path):
 
 
 def test_a_folder_found_before_it_was_locked_is_replaced_by_another(tmp_path, monkeypatch):
-    take_lock = scratch.take_lock
+    lock_folder = scratch._lock_folder
     found = []
 
     def clean_first(path):
         # As if another process came by between the folder and its lock.
-        monkeypatch.setattr(scratch, "take_lock", take_lock)
-        found.append(path.parent)
+        monkeypatch.setattr(scratch, "_lock_folder", lock_folder)
+        found.append(path)
         remove_left_behind(tmp_path)
-        return take_lock(path)
+        return lock_folder(path)
 
-    monkeypatch.setattr(scratch, "take_lock", clean_first)
+    monkeypatch.setattr(scratch, "_lock_folder", clean_first)
     with scratch_folder(tmp_path) as folder:
-        assert found != [folder] and names(tmp_path) == [folder.name]
+        assert found != [str(folder)] and names(tmp_path) == [folder.name]
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -140,7 +154,7 @@ def test_what_another_computer_has_left_is_removed_when_it_is_old(tmp_path, days
 
 
 def test_a_disk_without_locks_can_be_used_and_is_not_cleaned(tmp_path, monkeypatch):
-    monkeypatch.setattr(scratch, "take_lock", lambda path: None)
+    monkeypatch.setattr(scratch, "_lock_folder", lambda path: None)
     (tmp_path / f"{scratch._own_prefix()}abc").mkdir()
     with scratch_folder(tmp_path) as folder:
         assert folder.is_dir()
@@ -191,6 +205,73 @@ def test_a_folder_where_everybody_may_replace_files_is_refused(tmp_path, monkeyp
         with pytest.raises(PermissionError, match=f"{place} .*everybody.*name another folder"):
             refuse_foreign_folder(folder)
     refuse_foreign_folder(tmp_path)
+
+
+@pytest.mark.root
+def test_the_owner_of_a_folder_above_could_replace_what_is_there():
+    from support.users import NOBODY, as_nobody
+
+    # `tmp_path` lies in a folder that other users may not enter.
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        above = Path(place, "above")
+        own = above / "own"
+        own.mkdir(parents=True)
+        own.chmod(0o700)
+        os.chown(own, NOBODY.pw_uid, NOBODY.pw_gid)
+        assert as_nobody(try_to_use, str(own)) == "taken"
+        os.chown(above, NOBODY.pw_uid - 1, NOBODY.pw_gid)
+        above.chmod(0o755)
+        refused = as_nobody(try_to_use, str(own))
+        assert refused.startswith(f"{above} belongs to another user, who can replace what")
+        # Shared with a group that one is in, or with another.
+        above.chmod(0o775)
+        assert as_nobody(try_to_use, str(own)) == "taken"
+        os.chown(above, -1, NOBODY.pw_gid - 1)
+        assert as_nobody(try_to_use, str(own)) == refused
+        # In a container, root works in a folder of a user outside.
+        assert try_to_use(str(own)) == "taken"
+
+
+def try_to_use(folder):
+    try:
+        refuse_foreign_folder(folder)
+    except PermissionError as error:
+        return str(error)
+    return "taken"
+
+
+@needs_posix
+@pytest.mark.parametrize(
+    ("users", "answer"),
+    [
+        ("0 1000 1\n1000 0 1\n", "taken"),
+        ("0 0 4294967295\n", "belongs to another user and lets everybody write into it"),
+    ],
+)
+def test_what_a_container_does_not_know_counts_as_roots(tmp_path, monkeypatch, users, answer):
+    place = tmp_path / "tmp"
+    place.mkdir()
+    place.chmod(0o1777)
+    shown = place.stat().st_uid + 60_000
+    (tmp_path / "map").write_text(users)
+    (tmp_path / "number").write_text(f"{shown}\n")
+    monkeypatch.setattr(scratch, "_USER_MAP", tmp_path / "map")
+    monkeypatch.setattr(scratch, "_UNKNOWN_USER", tmp_path / "number")
+    real = Path.stat
+
+    def stat_outside(path, **options):
+        status = list(real(path, **options))
+        if path == place:
+            status[4] = shown
+        return os.stat_result(status)
+
+    monkeypatch.setattr(Path, "stat", stat_outside)
+    scratch._user_outside.cache_clear()
+    try:
+        assert answer in try_to_use(place)
+    finally:
+        scratch._user_outside.cache_clear()
 
 
 @needs_posix

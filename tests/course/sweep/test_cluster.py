@@ -1,8 +1,10 @@
 """The workers of a sweep: how many, who can reach them, and that they must be alike."""
 
 import contextlib
+import errno
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -94,6 +96,47 @@ def test_a_damaged_file_of_settings_for_dask_is_named_in_one_line(tmp_path):
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith("ValueError: A dask config file at")
     assert "bad.yaml" in run.stderr.splitlines()[-1]
+
+
+def test_a_machine_whose_programs_cannot_reach_each_other_is_told_at_once(monkeypatch):
+    def refuse(*address, **options):
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(OSError) as refused:
+        local_cluster(1, 1)
+    assert "127.0.0.1: Network is unreachable): switch its loopback interface on" in str(
+        refused.value
+    )
+
+
+@pytest.mark.slow
+def test_what_the_system_refuses_to_a_worker_is_told_with_its_cause(tmp_path, monkeypatch):
+    missing = str(tmp_path / "none" / "keys")
+    monkeypatch.setenv("SSLKEYLOGFILE", missing)
+    with pytest.raises(OSError) as refused, local_cluster(1, 1):
+        pass
+    assert str(refused.value) == (
+        f"nothing was run, for the workers cannot start ({missing}: No such file or directory): "
+        "unset the variable SSLKEYLOGFILE, which names that file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.EMFILE, "ulimit -n"), (errno.EFBIG, "ulimit -f"), (errno.EIO, "see to it")],
+)
+def test_dask_errors_that_hide_the_cause_are_searched_for_it(monkeypatch, number, advice):
+    def fail(**options):
+        # As Dask does: an assertion fails while an error is dealt with.
+        assertion = AssertionError()
+        assertion.__context__ = OSError(number, "the cause")
+        raise RuntimeError("Nanny failed to start.") from assertion
+
+    monkeypatch.setattr("distributed.SpecCluster", fail)
+    with pytest.raises(OSError, match=rf"cannot start \(the cause\): .*{advice}"):
+        with local_cluster(1, 1):
+            pass
 
 
 def list_listening():

@@ -55,7 +55,8 @@ def here(tmp_path, monkeypatch):
         ("sweep 01_stub --set seed=1.5", "seed must be an int like its default 7"),
         ("sweep plain.ipynb --set seed=1", "plain: no cell is tagged `parameters`"),
         ("sweep 01_stub", "the grid is empty"),
-        ("sweep 01_stub --set seed=5:0", "seed has no values: the grid is empty"),
+        ("sweep 01_stub --set seed=5:0", "seed=5:0: there is no number in 5:0; 3:5 stands for"),
+        ("sweep 01_stub --set seed=1,5:3", "seed=1,5:3: there is no number in 5:3; 3:5 stands"),
         ("sweep 01_stub --set seed=0:1001", "that is 1,001 runs; add --yes if you mean it"),
         ("sweep 01_stub --set seed=1 --set seed=2", "once a name; received 'seed=2'"),
         ("sweep 01_stub --set seed", "--set takes name=value"),
@@ -171,8 +172,58 @@ def test_a_table_that_cannot_be_written_is_told_in_one_line(here, capsys):
     write_result("out", make_scored(1, 0.5), "the notebook")
     Path("out", "runs.csv").mkdir()
     assert main(["collect", "out"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
     assert "runs.csv cannot be written (" in line
+    # The table is printed all the same.
+    assert printed.out.splitlines()[0].split() == ["runs", "val", "accuracy", "seconds"]
+    assert printed.out.endswith("\n1 good run, 0 failed, on MNIST\n")
+
+
+def test_results_of_others_are_printed_and_why_no_file_is_written(here, capsys, monkeypatch):
+    write_result("out", make_scored(1, 0.5), None)
+    before = files(here)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert main(["collect", "out"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.endswith("\n1 good run, 0 failed, on MNIST\n")
+    (line,) = printed.err.splitlines()
+    assert line.startswith("mnist-course: out/runs.csv is not written, for you may not write there")
+    assert files(here) == before
+
+
+def test_a_table_is_written_while_nobody_else_can_write_one(here, monkeypatch):
+    write_result("out", make_scored(1, 0.5), None)
+    states = []
+
+    def write(results, path):
+        try:
+            with lock_folder("out"):
+                states.append("open")
+        except RuntimeError:
+            states.append("locked")
+
+    monkeypatch.setattr("mnist_course.sweep.command.write_csv", write)
+    assert main(["collect", "out"]) == 0
+    assert states == ["locked"]
+
+
+def test_a_sweep_that_ends_meanwhile_is_collected_whole(here, monkeypatch):
+    write_result("out", make_scored(1, 0.5), None)
+    sweep = contextlib.ExitStack()
+    sweep.enter_context(lock_folder("out"))
+    tables = []
+
+    def write(results, path):
+        tables.append(len(results))
+        if len(tables) == 1:
+            # The sweep writes its last result and its table between reading and writing.
+            write_result("out", make_scored(2, 0.5), None)
+            sweep.close()
+
+    monkeypatch.setattr("mnist_course.sweep.command.write_csv", write)
+    assert main(["collect", "out"]) == 0
+    assert tables == [1, 2]
 
 
 def test_many_runs_need_a_yes(here, capsys):

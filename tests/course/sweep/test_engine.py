@@ -5,6 +5,7 @@ import os
 import tempfile
 import threading
 
+import nbformat
 import pytest
 from distributed.scheduler import KilledWorker
 from support.sweep_stub import (
@@ -47,6 +48,18 @@ def test_what_fails_by_the_machines_fault_is_done_again(folder, sweep_in_threads
     assert row["error"] == "the run could not go on: No space left on device"
     (row,) = sweep_in_threads(folder, {"seed": 1})
     assert row["result"] == "good"
+
+
+def test_a_run_whose_record_could_not_be_read_again_has_failed(folder, sweep_in_threads):
+    notebook = nbformat.read(folder / "stub.ipynb", 4)
+    source = notebook.cells[3].source
+    notebook.cells[3].source = source.replace("'units': units", "'units': [0] * 5000")
+    nbformat.write(notebook, folder / "stub.ipynb")
+    for _ in range(2):
+        (row,) = sweep_in_threads(folder, {"seed": 1})
+        assert row["error"] == "its record cannot be kept: it holds more than 5,000 values"
+    # It is read again, and not run again.
+    assert started_seeds(folder) == [1]
 
 
 def test_a_bad_result_is_set_aside_and_its_run_done_again(folder, sweep_in_threads, capsys):

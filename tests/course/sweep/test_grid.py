@@ -52,7 +52,8 @@ def test_values_come_in_their_parameters_type(name, values, expected):
 
 
 REFUSED = {
-    "seed has no values: the grid is empty": [{"seed": ""}, {"seed": []}, {"seed": "5:0"}],
+    "seed has no values: the grid is empty": [{"seed": ""}, {"seed": []}],
+    "seed=1,5:3: there is no number in 5:3; 3:5 stands for 3 and 4": [{"seed": "1,5:3"}],
     "seed=0:99999999999999999999 has more than 1,000,000": [{"seed": "0:99999999999999999999"}],
     "rate must be a float like its default 0.5; received '0:5'": [{"rate": "0:5"}],
     "cannot be read: put texts into quotes": [{"seed": "["}, {"seed": "1], [2"}, {"name": "@x"}],

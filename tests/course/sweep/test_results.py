@@ -88,9 +88,12 @@ BAD_CONTENTS = {
     json.dumps(GOOD | {"started": "no"}): "`started` must be true or false",
     json.dumps(with_record(schema=2)): "record must have the keys",
     json.dumps(with_record(metrics={"a": "b"})): "metrics['a'] has the wrong type",
-    json.dumps(with_record(metrics={"a": "b" * 1_000_000})): "metrics['a'] has the wrong type",
+    json.dumps(with_record(metrics={"a": "b" * 900_000})): "metrics['a'] has the wrong type",
     json.dumps(with_record(metrics={"a": 10**400})): "must be a number that a float can hold",
     json.dumps(with_record(seconds=[])): "seconds",
+    json.dumps(with_record(notebook="b" * 1_000_000)): "it has more than 1,000,000 bytes",
+    json.dumps(GOOD | {"parameters": {"a": [[]] * 5_000}}): "it holds more than 5,000 values",
+    json.dumps(GOOD | {"parameters": {"a": json.loads("[" * 20 + "]" * 20)}}): "nested too deep",
     "\udcff": "can't decode",
 }
 
@@ -115,6 +118,19 @@ def test_what_is_no_result_is_named_in_one_line_and_set_aside(tmp_path, capsys, 
     assert (tmp_path / "runs" / f"{NAME}.unreadable").read_bytes() == before
     assert read_results(tmp_path, set_aside=True) == {"aaaaaaaa-2": other}
     assert capsys.readouterr().err == ""
+
+
+def test_a_table_has_a_bounded_number_of_columns(tmp_path, capsys):
+    for run in range(5):
+        names = {f"name_{run}_{number}": 0 for number in range(300)}
+        write_result(tmp_path, make_scored(run, 0.5, **names), None)
+    write_result(tmp_path, make_scored(7, 0.5, seed=1), None)
+    results = read_results(tmp_path)
+    assert sorted(results) == [f"aaaaaaaa-{run}" for run in (0, 1, 2, 7)]
+    lines = capsys.readouterr().err.splitlines()
+    names = [line.partition(" holds no result")[0] for line in lines]
+    assert names == [f"{tmp_path}/runs/aaaaaaaa-{run}.json" for run in (3, 4)]
+    assert all("the table has more than 1,000 columns" in line for line in lines)
 
 
 def make_folder(path):
