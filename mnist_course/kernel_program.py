@@ -13,21 +13,18 @@ import sys
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
+from mnist_course.output_limit import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
+
 # The number of an option of Linux' prctl: the signal that comes when the parent has ended.
 PR_SET_PDEATHSIG = 1
 # jupyter_client's: who has started the kernel.
 PARENT_VARIABLE = "JPY_PARENT_PID"
 
-# Bytes of all outputs of a run. A notebook with many pictures puts out a few MB; one file that is
-# larger is read by no command (`files.MAX_BYTES`), and takes several times as much memory.
-MAX_OUTPUT_BYTES = 100_000_000
 # Each line counts as so many more: in a notebook's file it is a text of its own. 33 million short
 # ones took 3 GB.
 LINE_BYTES = 20
 # An end of a line as messages have it, in JSON.
 LINE_END = rb"\n"
-# What a kernel that has put out more ends with.
-TOO_MUCH_OUTPUT = 99
 
 
 class KernelApp(IPKernelApp):

@@ -22,8 +22,8 @@ from jupyter_client.utils import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
-from mnist_course.kernel_program import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
 from mnist_course.notebooks import cell_name
+from mnist_course.output_limit import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
 from mnist_helpers.scratch import scratch_folder
 
 ENGINE_NAME = "mnist_course"

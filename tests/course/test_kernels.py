@@ -229,22 +229,21 @@ def test_a_stopped_command_leaves_no_kernel_and_no_files(tmp_path, monkeypatch, 
         code("import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))"),
         code(WITHOUT_END, "wait"),
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mnist_course", "run"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Started in the background of a shell, the tests have been told to ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    bar = ""
-    while "01_long: wait" not in bar:
-        character = process.stderr.read(1)
-        assert character, bar
-        bar += character
-    wait_until((tmp_path / "busy").exists, seconds=20)
+    log = tmp_path / "log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mnist_course", "run"],
+            cwd=tmp_path,
+            stderr=stderr,
+            # Started in the background of a shell, the tests have been told to ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+    wait_until((tmp_path / "busy").exists, seconds=60)
+    bar = log.read_text()
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    process.wait(timeout=60)
+    error = log.read_text()
+    assert "01_long: wait" in bar
     assert process.returncode == STOPS[number] and "Traceback" not in error
     if number == signal.SIGTERM:
         assert error.endswith("mnist-course: stopped by SIGTERM; what was finished is kept\n")
