@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "reading": {"drawing", "keras_settings", "library_settings", "models", "preprocessing"},
     "diagnosis": {"models", "preprocessing"},
     "pad": set(),
-    "exercises": {"tables"},
+    "exercises": {"models", "tables"},
 }
 WITHOUT_PLOTS = {
     "data",
