@@ -158,8 +158,9 @@ def _is_shared_with_us(status):
 def _user_outside():
     """Return the number that Linux shows for the system's root in a container that lacks it.
 
-    It stands for all users that such a container does not know; with Apptainer, for one, /tmp
-    belongs to it. Where every user is known, and on other systems, there is none.
+    It stands for all users that such a container does not know. With Apptainer, for one, the
+    system's folder for temporary files belongs to it. Where every user is known, and on other
+    systems, there is none.
     """
     try:
         number = int(_UNKNOWN_USER.read_text())
@@ -310,8 +311,8 @@ def _do_nothing():
 def _lock_folder(folder):
     """Lock a folder that is there, for as long as this process lives.
 
-    A file in it could be removed, as cleaners of /tmp do after some days, and the lock would be
-    gone; a folder that is locked systemd's cleaner leaves alone, with all that is in it.
+    Cleaners of temporary files could remove a lock that is a file in it, after some days. By its
+    manual, systemd's cleaner leaves a locked folder alone, with all that is in it.
 
     Returns
     -------
