@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import platform
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -22,6 +23,8 @@ PLACES = ("data", "results_dir")
 _PROJECT = "mnist-helpers"
 # The project's extra with what runs the notebooks, such as papermill.
 _EXTRA = "course"
+# What lies in our packages and decides nothing: words, and what Python compiles.
+_NO_PROGRAM = (".md", ".txt", ".pyc")
 # Limits on training, which no kernel of a run is given.
 _NOT_FOR_KERNELS = ("max_epochs", "max_steps_per_epoch")
 _PROGRAM_DIGITS = 8
@@ -42,9 +45,9 @@ def describe_environment(data):
         `version` and `source`, as `describe_package` returns them; `backend`, the name of the one
         that Keras will use; `settings`, the others that Keras takes from its user, and the
         variables that change numbers (see `mnist_helpers.variables`), by name; `packages`, the
-        version of each package this project needs, by name; `dataset`, as ``data.describe`` returns
-        it; and `dataset_warning`, why the digits are not MNIST's, or an empty text. All values are
-        plain, so that they can be sent and stored.
+        version of each package this project needs, and Python's without its last number, by name;
+        `dataset`, as ``data.describe`` returns it; and `dataset_warning`, why the digits are not
+        MNIST's, or an empty text. All values are plain, so that they can be sent and stored.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def describe_environment(data):
         **describe_package(),
         "backend": backend,
         "settings": settings | number_variables(),
-        "packages": _installed_versions(_PROJECT, backend),
+        "packages": {"Python": _python_version(), **_installed_versions(_PROJECT, backend)},
         "dataset": dataset,
         "dataset_warning": dataset_warning,
     }
@@ -88,12 +91,13 @@ def try_to_describe(data):
 
 
 def describe_package():
-    """Describe this project's code, of which both packages decide what a run does.
+    """Describe this project's code and data, of which both packages decide what a run does.
 
     Returns
     -------
     dict of str to str
-        `version`, and `source`: the sha256 of all Python files of mnist_helpers and mnist_course.
+        `version`, and `source`: the sha256 of all files of mnist_helpers and mnist_course, such as
+        the trained networks, except hidden ones and prose.
 
     Examples
     --------
@@ -103,9 +107,14 @@ def describe_package():
     checksum = hashlib.sha256()
     for package in (mnist_helpers, mnist_course):
         folder = Path(package.__file__).parent
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted(folder.rglob("*")):
+            place = path.relative_to(folder).as_posix()
+            # Jupyter and editors leave hidden folders and files.
+            is_hidden = "/." in f"/{place}"
+            if is_hidden or path.suffix in _NO_PROGRAM or not path.is_file():
+                continue
             content = path.read_bytes()
-            name = f"{package.__name__}/{path.relative_to(folder).as_posix()}"
+            name = f"{package.__name__}/{place}"
             # With its length before it, no content can pass for the end of one file and the
             # start of the next.
             checksum.update(f"{name} {len(content)}\n".encode())
@@ -157,6 +166,9 @@ def _setting_text(settings, name):
 def program_fingerprint(notebook, environment):
     """Name a program: a notebook's code and all else that decides a result, save its parameters.
 
+    Tags of code are part of it: papermill and nbclient obey some (``parameters``,
+    ``skip-execution``), and a failure is told by the name that another gives its cell.
+
     Parameters
     ----------
     notebook : nbformat.NotebookNode
@@ -168,7 +180,10 @@ def program_fingerprint(notebook, environment):
     str
         8 hexadecimal digits. Prose, outputs and execution counts do not change them.
     """
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    code = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            code.append([cell.source, cell.metadata.get("tags", [])])
     parts = [
         code,
         environment["source"],
@@ -240,6 +255,12 @@ def _installed_versions(*names):
         versions[name] = package.version
         waiting += _required_names(name, package.requires or [])
     return versions
+
+
+def _python_version():
+    """Return Python's version without the number of its mends, which change no result."""
+    major, minor, _ = platform.python_version_tuple()
+    return f"{major}.{minor}"
 
 
 def _required_names(name, lines):

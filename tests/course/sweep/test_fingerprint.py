@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ ENVIRONMENT = {
     "source": "abc",
     "backend": "jax",
     "settings": {"floatx": "float32", "max_epochs": None},
-    "packages": {"keras": "3.13", "numpy": "2.1"},
+    "packages": {"Python": "3.11", "keras": "3.13", "numpy": "2.1"},
     "dataset": {"name": "MNIST", "sha256": "0"},
     "dataset_warning": "",
 }
@@ -47,8 +48,12 @@ CHANGES = [
         {"settings": ENVIRONMENT["settings"] | {"XLA_FLAGS": ""}},
         "its setting of XLA_FLAGS is '', not unset",
     ),
-    ({"packages": {"keras": "3.14", "numpy": "2.1"}}, "it has 3.14 keras, not 3.13"),
-    ({"packages": {"keras": "3.13"}}, "it has no numpy, not 2.1"),
+    (
+        {"packages": ENVIRONMENT["packages"] | {"Python": "3.12"}},
+        "it has 3.12 Python, not 3.11",
+    ),
+    ({"packages": ENVIRONMENT["packages"] | {"keras": "3.14"}}, "it has 3.14 keras, not 3.13"),
+    ({"packages": {"keras": "3.13", "Python": "3.11"}}, "it has no numpy, not 2.1"),
     ({"packages": ENVIRONMENT["packages"] | {"jax": "0.7"}}, "it has 0.7 jax, not no"),
     (
         {"dataset": {"name": "bundled digits", "sha256": "1"}},
@@ -72,6 +77,21 @@ def test_a_program_is_its_code_whatever_surrounds_it():
     warned = ENVIRONMENT | {"dataset_warning": "x"}
     assert program_fingerprint(executed, warned) == name
     assert program_fingerprint(notebook("x = 2"), ENVIRONMENT) != name
+
+
+@pytest.mark.parametrize("change", ["skipped", "parameters elsewhere", "text"])
+def test_a_program_is_what_is_executed(change):
+    changed = notebook()
+    if change == "skipped":
+        # nbclient's own tag.
+        changed.cells[2].metadata.tags.append("skip-execution")
+    elif change == "parameters elsewhere":
+        # papermill puts a run's values behind the cell of this tag.
+        changed.cells[1].metadata.tags, changed.cells[2].metadata.tags = ["fit"], ["parameters"]
+    else:
+        changed.cells[2] = new_markdown_cell(changed.cells[2].source)
+    names = {program_fingerprint(one, ENVIRONMENT) for one in (notebook(), changed)}
+    assert len(names) == 2
 
 
 @pytest.mark.parametrize(("changes", "sentence"), CHANGES)
@@ -135,6 +155,7 @@ def test_the_environment_is_what_the_lock_pins(keras_home):
     assert environment["version"] == mnist_helpers.__version__
     packages = dict(environment["packages"])
     assert packages.pop("mnist-helpers") == mnist_helpers.__version__
+    assert packages.pop("Python") == ".".join(map(str, sys.version_info[:2]))
     assert {"tensorflow", "keras", "numpy", "papermill", "distributed"} <= set(packages)
     assert not {"pytest", "nbval", "ruff"} & set(packages)
     lock = (ROOT / "requirements.lock").read_text()
@@ -218,11 +239,15 @@ def test_any_change_of_either_package_is_seen(tmp_path, monkeypatch, package):
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(package, "__file__", str(copy / "__init__.py"))
     (copy / "notes.txt").write_text("x")
+    (copy / ".notes.py.swp").write_text("x")
     assert describe_package() == before
     module = copy / "__init__.py"
     module.write_text(module.read_text() + "pass\n")
     changed = describe_package()
     module.rename(copy / "other.py")
     renamed = describe_package()
-    sources = {before["source"], changed["source"], renamed["source"]}
-    assert len(sources) == 3
+    (copy / "weights.npz").write_bytes(b"0")
+    weights = describe_package()
+    (copy / "weights.npz").write_bytes(b"1")
+    sources = {one["source"] for one in (before, changed, renamed, weights, describe_package())}
+    assert len(sources) == 5
