@@ -19,6 +19,8 @@ _WINDOWS_LOCK = "in-use.lock"
 # Earlier versions locked a file in the folder on all systems. Neither may take the other's folder
 # for one that nobody uses, so to each the other's look like those of another computer.
 _WAY_OF_LOCKING = "folder"
+# What ends the name of a folder that is being removed.
+_DOOMED = "-old"
 # How many characters of a name tell which computer made a folder.
 _HOST_CHARACTERS = 4
 # A shared disk may keep the locks of each computer apart. A folder that another computer made is
@@ -77,7 +79,7 @@ def scratch_folder(parent=None):
         folder.cleanup()
         release()
         # Windows removes no file that is locked.
-        shutil.rmtree(folder.name, ignore_errors=True)
+        _remove_tree(folder.name)
 
 
 def refuse_foreign_folder(folder):
@@ -363,14 +365,30 @@ def _remove_unused(folder):
     if release is None:
         return
     if os.name == "posix":
-        # Its maker may just be about to lock it: under its name there is nothing to lock any more.
-        doomed = f"{folder}-old"
         try:
-            os.rename(folder, doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            # Its maker may just be about to lock it: under its name there is nothing to lock any
+            # more. What has the other name already could not be removed then.
+            if not folder.endswith(_DOOMED):
+                doomed = f"{folder}{_DOOMED}"
+                os.rename(folder, doomed)
+                folder = doomed
+            _remove_tree(folder)
         finally:
             release()
     else:
         # Windows removes no file that is locked.
         release()
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_tree(folder)
+
+
+def _remove_tree(folder):
+    """Remove a folder of this user's with all that is in it, as far as that can be done."""
+    # From a folder that may not be written or entered nothing can be removed, but by root.
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            # What a link leads to is left as it is.
+            if not os.path.islink(path):
+                with contextlib.suppress(OSError):
+                    os.chmod(path, stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -126,6 +126,30 @@ def test_a_folder_found_before_it_was_locked_is_replaced_by_another(tmp_path, mo
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such rights")
+def test_folders_that_nothing_may_be_removed_from_go_too():
+    # Root may remove everything.
+    if os.getuid() == 0:
+        from support.users import as_nobody
+
+        assert as_nobody(leave_closed_folders) == []
+    else:
+        assert leave_closed_folders() == []
+
+
+def leave_closed_folders():
+    """Leave what a killed program may have left, remove it, and return what is still there."""
+    with tempfile.TemporaryDirectory() as parent:
+        for name in ("abc", f"abd{scratch._DOOMED}"):
+            closed = Path(parent, f"{scratch._own_prefix()}{name}", "closed")
+            closed.mkdir(parents=True)
+            (closed / "file").touch()
+            (closed / "inner").mkdir(mode=0)
+            closed.chmod(0o500)
+        remove_left_behind(parent)
+        return os.listdir(parent)
+
+
 def test_links_and_folders_of_others_stay(tmp_path, monkeypatch):
     target = tmp_path / "target"
     target.mkdir()
