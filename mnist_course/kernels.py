@@ -58,6 +58,12 @@ NOT_FOR_KERNELS = (
     "PYTHONSTARTUP",
     # Warnings could become errors.
     "PYTHONWARNINGS",
+    # Set to what they do not expect, these let IPython answer nothing, or end at once.
+    "IPYTHON_SUPPRESS_CONFIG_ERRORS",
+    "SOURCE_DATE_EPOCH",
+    "TRAITLETS_APPLICATION_RAISE_CONFIG_FILE_ERROR",
+    # All cells would have one name, by which tracebacks find their lines.
+    "IPYKERNEL_CELL_NAME",
 )
 
 TOO_MUCH = (

@@ -90,12 +90,15 @@ def test_a_kernel_is_this_python_whatever_a_user_has_set(tmp_path, monkeypatch):
     for name in NOT_FOR_KERNELS:
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
+    # With one of these, IPython does not answer, or ends at once.
+    for name in ("SOURCE_DATE_EPOCH", "IPYTHON_SUPPRESS_CONFIG_ERRORS"):
+        monkeypatch.setenv(name, "no number")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.delenv("JUPYTER_PREFER_ENV_PATH", raising=False)
     monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "another")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     cell = code("user_setting = globals().get('user_setting')\n" + TELL_SETTINGS)
-    assert run(tmp_path, cell)["error"] is None
+    assert run(tmp_path, cell, timeout=60)["error"] is None
     # MPLBACKEND is there again: ipykernel has set it.
     assert output_text(tmp_path / "copy.ipynb") == f"{sys.executable} None\n['MPLBACKEND']\n"
 
