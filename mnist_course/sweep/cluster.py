@@ -134,11 +134,20 @@ def fit_machine(workers=None, threads=None):
 
 
 def _import_dask():
-    """Import Dask, which reads the user's settings then; say in one line which file is damaged."""
+    """Import Dask, which reads the user's settings; say in one line where they may be wrong."""
     try:
-        import dask  # noqa: F401
-    except ValueError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        import distributed  # noqa: F401
+    except (ImportError, OSError):
+        # It is not whole, or the system is short of something.
+        raise
+    except Exception as error:
+        # What is set to another type than Dask expects raises errors of many kinds.
+        places = [name for name in sorted(os.environ) if name.startswith("DASK_")]
+        places.append("the files in ~/.config/dask and /etc/dask")
+        raise ValueError(
+            f"Dask does not start with the settings that it finds ({type(error).__name__}: "
+            f"{reason_of(error)}): mend or remove them; they come from {', '.join(places)}"
+        ) from None
 
 
 def local_cluster(workers=None, threads=None):

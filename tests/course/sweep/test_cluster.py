@@ -85,8 +85,12 @@ def test_certificates_that_are_missing_or_none_are_told_in_one_line(folder):
         assert "\n" not in str(error.value)
 
 
-def test_a_damaged_file_of_settings_for_dask_is_named_in_one_line(tmp_path):
-    (tmp_path / "bad.yaml").write_text("[")
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("[", "bad.yaml"), ("logging: {version: 99}", "Unsupported version: 99")],
+)
+def test_settings_with_which_dask_does_not_start_are_told_in_one_line(tmp_path, content, reason):
+    (tmp_path / "bad.yaml").write_text(content)
     run = subprocess.run(
         [sys.executable, "-c", "from mnist_course.sweep import local_cluster; local_cluster()"],
         env=os.environ | {"DASK_CONFIG": str(tmp_path / "bad.yaml"), "PYTHONPATH": str(ROOT)},
@@ -94,8 +98,9 @@ def test_a_damaged_file_of_settings_for_dask_is_named_in_one_line(tmp_path):
         text=True,
     )
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].startswith("ValueError: A dask config file at")
-    assert "bad.yaml" in run.stderr.splitlines()[-1]
+    line = run.stderr.splitlines()[-1]
+    assert line.startswith("ValueError: Dask does not start with the settings that it finds (")
+    assert reason in line and "they come from DASK_CONFIG" in line
 
 
 def test_a_machine_whose_programs_cannot_reach_each_other_is_told_at_once(monkeypatch):
