@@ -33,6 +33,9 @@ _READING_ADVICE = {
     errno.ENOTDIR: "give that file another name",
 }
 
+# How much of a file is looked at for a mark. In a page, the mark comes after the title.
+_MARKED_BYTES = 100_000
+
 # The largest file of the course, mnist.npz, has 11 MB; a notebook with many pictures has a few. As
 # JSON is read, it takes five times as much.
 MAX_BYTES = 100_000_000
@@ -235,6 +238,33 @@ def read_file(path):
                 return file.read()
         except ForeignFileError as error:
             raise OSError(errno.EINVAL, f"it is {error}, not a file") from None
+
+
+def has_mark(path, mark):
+    """Tell whether a file has, near its start, a mark by which this course knows its own files.
+
+    Parameters
+    ----------
+    path : str or path-like
+    mark : bytes
+
+    Returns
+    -------
+    bool
+        False also if it cannot be read.
+
+    Examples
+    --------
+    >>> with scratch_folder() as place:
+    ...     _ = Path(place, "runs.csv").write_text("run,result")
+    ...     has_mark(place / "runs.csv", b"run,")
+    True
+    """
+    try:
+        with open_plain(path) as file:
+            return mark in file.read(_MARKED_BYTES)
+    except (OSError, ForeignFileError):
+        return False
 
 
 @contextmanager

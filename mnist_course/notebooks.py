@@ -1,6 +1,7 @@
 """Notebooks as files: find and read them, name their cells, and read the outcome of a run."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -50,12 +51,16 @@ TOOL_TAGS = [
     "solution",
 ]
 TOOL_TAG_PREFIX = "nbval-"
+# Characters of a cell's name: tables have a column of them.
+MAX_CELL_NAME = 100
 
 # A kernel has a folder of its own for temporary files, in a scratch folder with a random name.
 SCRATCH_FOLDER = r"(?:[/\\]\.mnist-[\w-]+(?:[/\\]tmp)?)?"
 
 # The key under which an executed notebook's metadata holds the outcome of its run.
 OUTCOME_KEY = "mnist_helpers"
+# In that outcome: the checksum of the cells.
+CELLS_KEY = "cells"
 
 
 def find_notebooks(names):
@@ -300,7 +305,8 @@ def cell_name(cell, number):
     for tag in cell.metadata.get("tags", []):
         is_for_tools = tag in TOOL_TAGS or tag.startswith(TOOL_TAG_PREFIX)
         # A table has a line for each name, and a page an address.
-        if tag and tag.isprintable() and not is_for_tools:
+        is_name = 0 < len(tag) <= MAX_CELL_NAME and tag.isprintable()
+        if is_name and not is_for_tools:
             return tag
     return f"cell {number}"
 
@@ -399,6 +405,44 @@ def is_executed(path):
     False
     """
     return OUTCOME_KEY in _read_if_possible(path).metadata
+
+
+def is_edited(path):
+    """Tell whether somebody has changed the cells of an executed notebook since it was written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    bool
+        False also if it cannot be read, or was written by a version that kept no checksum.
+
+    Examples
+    --------
+    >>> is_edited(find_notebooks(["01_dense_network"])[0])
+    False
+    """
+    if not path.is_file():
+        return False
+    notebook = _read_if_possible(path)
+    outcome = notebook.metadata.get(OUTCOME_KEY)
+    if not isinstance(outcome, dict) or CELLS_KEY not in outcome:
+        return False
+    return outcome[CELLS_KEY] != cells_checksum(notebook)
+
+
+def cells_checksum(notebook):
+    """Return the sha256 of what is written in a notebook's cells; outputs do not count.
+
+    Examples
+    --------
+    >>> cells_checksum(nbformat.v4.new_notebook())[:8]
+    '4f53cda1'
+    """
+    cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
 def read_outcome(path):

@@ -9,12 +9,15 @@ from pathlib import Path
 import nbformat
 
 from mnist_course.errors import count_memory_kills, describe_cell_error, describe_failure
-from mnist_course.files import describe_os_error, lock_folder
+from mnist_course.files import describe_os_error, has_mark, lock_folder
 from mnist_course.notebooks import (
+    CELLS_KEY,
     NOTEBOOKS,
     OUTCOME_KEY,
     cell_name,
+    cells_checksum,
     find_notebooks,
+    is_edited,
     is_executed,
     outcome_texts,
     read_notebook,
@@ -28,6 +31,10 @@ from mnist_helpers.saving import atomic_write
 from mnist_helpers.scratch import scratch_folder
 
 HEADINGS = ["notebook", "seconds", "result", "digits"]
+# All pages of a run have it, in the policy that lets them fetch nothing.
+PAGE_MARK = b"default-src 'none'"
+# A kernel starts where there is room for so much, as was tried, and dies where there are 4 kB.
+KERNEL_FILE_BYTES = 16_000
 SECONDS_COLUMN = HEADINGS.index("seconds")
 
 # papermill's tag for the two cells with which it marks a failure.
@@ -151,7 +158,7 @@ def _describe_problem(path, error):
 
 
 def check_name(path):
-    """Refuse a notebook's name that stands for a folder: results would go somewhere else.
+    """Refuse a notebook's name that stands for a folder, or for what a run writes for another.
 
     Parameters
     ----------
@@ -163,13 +170,14 @@ def check_name(path):
 
     Examples
     --------
-    >>> check_name(Path("...ipynb"))
+    >>> check_name(Path("01.html.ipynb"))
     Traceback (most recent call last):
-    ValueError: a notebook may not be called '..': rename ...ipynb
+    ValueError: a notebook may not be called '01.html': rename 01.html.ipynb
     """
-    # Python takes ".ipynb" for the ending of "...ipynb", too.
-    if path.stem in (".", ".."):
-        raise ValueError(f"a notebook may not be called {path.stem!r}: rename {path}")
+    name = path.stem
+    # Python takes ".ipynb" for the ending of "...ipynb", too. Some systems read no case.
+    if name.startswith(".") or Path(name).suffix.lower() in (".html", ".ipynb"):
+        raise ValueError(f"a notebook may not be called {name!r}: rename {path}")
 
 
 def _check_names(paths):
@@ -203,17 +211,36 @@ def _check_output(output, paths):
 
 
 def _check_replaced(output, paths):
-    """Refuse to replace what no run has written, such as a learner's own copy."""
-    strange = [output / path.name for path in paths]
-    strange = [path for path in strange if path.is_file() and not is_executed(path)]
-    index = output / "index.html"
-    if index.is_file() and not any(map(is_executed, output.glob("*.ipynb"))):
-        strange.append(index)
-    if strange:
-        raise ValueError(
-            f"{strange[0]} was not written by a run, and would be replaced: move it, or name "
-            "another folder"
-        )
+    """Refuse to replace what no run has written, such as a learner's own copy or notes."""
+    copies = [output / path.name for path in paths]
+    pages = [copy_path.with_suffix(".html") for copy_path in copies]
+    for path in copies:
+        if path.is_file() and not is_executed(path):
+            raise ValueError(_describe_strange(path, "was not written by a run"))
+        refuse_edited(path)
+    for path in [*pages, output / "index.html"]:
+        if path.is_file() and not has_mark(path, PAGE_MARK):
+            raise ValueError(_describe_strange(path, "was not written by a run"))
+
+
+def refuse_edited(path):
+    """Refuse to replace an executed notebook into which somebody has written since.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        It need not exist.
+
+    Raises
+    ------
+    ValueError
+    """
+    if is_edited(path):
+        raise ValueError(_describe_strange(path, "has been edited since a run wrote it"))
+
+
+def _describe_strange(path, reason):
+    return f"{path} {reason}, and would be replaced: move it, or name another folder"
 
 
 def check_temporary_folder():
@@ -225,8 +252,13 @@ def check_temporary_folder():
         Saying what is wrong with the folder.
     """
     _check_text(tempfile.gettempdir())
-    with scratch_folder():
-        pass
+    with scratch_folder() as folder:
+        try:
+            (folder / "room").write_bytes(bytes(KERNEL_FILE_BYTES))
+        except OSError as error:
+            # A kernel that has no room for its files ends without a word.
+            place = f"{tempfile.gettempdir()} (for temporary files)"
+            raise OSError(describe_os_error(place, error)) from None
 
 
 def _plan(path, parameters, output):
@@ -308,7 +340,7 @@ def execute(notebook, name, *, parameters, folder=None, timeout=None, environmen
         "error": error,
         "started": execution.started,
     }
-    executed.metadata[OUTCOME_KEY] = outcome
+    executed.metadata[OUTCOME_KEY] = {**outcome, CELLS_KEY: cells_checksum(executed)}
     return executed, {"notebook": name, "record": record, **outcome}
 
 

@@ -14,6 +14,7 @@ from mnist_course.sweep.grid import merge_grids, read_grid
 from mnist_course.sweep.plan import plan_sweep
 from mnist_course.sweep.private import private_files
 from mnist_course.sweep.results import (
+    TABLE,
     is_finished,
     read_results,
     summary_table,
@@ -63,7 +64,7 @@ def sweep_command(options):
         timeout=options.timeout,
         retry_failed=options.retry_failed,
     )
-    return _report(results, output / "runs.csv")
+    return _report(results, output / TABLE)
 
 
 def collect_command(options):
@@ -91,7 +92,7 @@ def collect_command(options):
     if not results:
         raise FileNotFoundError(f"there are no finished runs in {folder}")
     if problem is None:
-        return _report(results, folder / "runs.csv")
+        return _report(results, folder / TABLE)
     _report(results)
     print(f"mnist-course: {one_line(problem, LONGEST_MESSAGE)}", file=sys.stderr)
     return _NOT_WRITTEN
@@ -133,7 +134,7 @@ def _read_and_write(folder, set_aside):
     if results:
         try:
             with private_files():
-                write_csv(results, folder / "runs.csv")
+                write_csv(results, folder / TABLE)
         except OSError as error:
             problem = str(error)
     return results, problem

@@ -7,6 +7,7 @@ import nbformat
 
 from mnist_course.errors import describe_failure, reason_of
 from mnist_course.files import lock_folder
+from mnist_course.run import refuse_edited
 from mnist_course.sweep.cluster import (
     MAX_SECONDS,
     SCHEDULER_LOST,
@@ -18,6 +19,7 @@ from mnist_course.sweep.fingerprint import PLACES
 from mnist_course.sweep.private import private_files
 from mnist_course.sweep.progress import SweepBar
 from mnist_course.sweep.results import (
+    TABLE,
     check_folder,
     check_result,
     is_finished,
@@ -67,6 +69,8 @@ def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=Fals
             runs = plan.list_runs(environment)
             results = _read_finished(output, runs, retry_failed)
             waiting = {run: runs[run] for run in runs if run not in results}
+            for run in waiting:
+                refuse_edited(output / "runs" / f"{run}.ipynb")
             settings = {"expected": environment, "threads": threads, "timeout": timeout}
             with SweepBar(len(runs), results.values(), environment) as bar:
                 for run, outcome in _run_all(client, plan, waiting, settings, bar):
@@ -83,7 +87,7 @@ def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=Fals
                     bar.add(results[run])
         # Results come back in any order.
         ordered = [results[run] for run in runs]
-        write_csv(ordered, output / "runs.csv")
+        write_csv(ordered, output / TABLE)
     return ordered
 
 

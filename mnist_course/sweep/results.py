@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from mnist_course.errors import reason_of
-from mnist_course.files import describe_os_error
+from mnist_course.files import describe_os_error, has_mark
 from mnist_course.terminal import one_line
 from mnist_helpers.foreign_files import open_plain
 from mnist_helpers.record import format_metrics, validate_record
@@ -47,6 +47,15 @@ _MAX_VALUES = 5_000
 _MAX_LEVELS = 20
 # A table has as many cells as rows times columns.
 _MAX_COLUMNS = 1_000
+# A record, which a kernel may fill with anything, may not fill the memory together with others
+# either. Results of this size are those of 50,000 runs, and take 1 GB.
+_MAX_BYTES_TOGETHER = 200_000_000
+# Runs write at most 500 characters of a failure, and less in the other texts.
+_MAX_TEXT = 1_000
+_TEXTS = ("notebook", "digits", "cell", "error")
+TABLE = "runs.csv"
+# How each table begins.
+_TABLE_MARK = b"run,result,"
 _UNREADABLE = ".unreadable"
 _MISSING = "missing"
 # What begins so is a formula to a spreadsheet, and may come from a stranger's record.
@@ -56,6 +65,8 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 def check_folder(folder):
     """Check that results can be written into a sweep's folder, before anything is run.
 
+    A table there that no sweep has written is not replaced.
+
     Parameters
     ----------
     folder : str or path-like
@@ -64,6 +75,7 @@ def check_folder(folder):
     ------
     OSError
     """
+    _refuse_strange_table(Path(folder, TABLE))
     runs = Path(folder, "runs")
     try:
         runs.mkdir(exist_ok=True)
@@ -74,6 +86,13 @@ def check_folder(folder):
             f"no results can be written into {runs} ({reason_of(error)}): make way, or name "
             "another folder for them"
         ) from None
+
+
+def _refuse_strange_table(path):
+    if path.is_file() and not has_mark(path, _TABLE_MARK):
+        raise FileExistsError(
+            f"{path} was not written by a sweep, and would be replaced: move it, or rename it"
+        )
 
 
 def is_finished(result):
@@ -160,9 +179,12 @@ def read_results(folder, *, set_aside=False):
     ------
     OSError
         If the folder is there and cannot be listed.
+    ValueError
+        If all results together would fill the memory.
     """
     runs = Path(folder, "runs")
     results = {}
+    n_bytes = 0
     columns = set()
     for path in sorted(_list_folder(runs)):
         if path.suffix != ".json":
@@ -171,10 +193,16 @@ def read_results(folder, *, set_aside=False):
             result = read_result(path)
             columns = _add_columns_of(result, columns)
             results[path.stem] = result
+            n_bytes += path.stat().st_size
         except (ValueError, OSError) as error:
             end = _set_aside(path) if set_aside else "it is left out"
             place = one_line(str(path))
             print(f"{place} holds no result ({reason_of(error)}): {end}", file=sys.stderr)
+        if n_bytes > _MAX_BYTES_TOGETHER:
+            raise ValueError(
+                f"the results in {runs} have more than {_MAX_BYTES_TOGETHER:,} bytes together: "
+                "move some of them to another folder's runs/"
+            )
     return results
 
 
@@ -258,6 +286,9 @@ def check_result(result):
         # True is an int to Python, but no number of seconds.
         if not isinstance(result[name], types) or isinstance(result[name], bool):
             raise ValueError(f"`{name}` has the wrong type: {type(result[name]).__name__}")
+    for name in _TEXTS:
+        if len(result[name] or "") > _MAX_TEXT:
+            raise ValueError(f"`{name}` has more than {_MAX_TEXT:,} characters")
     if not isinstance(result.get("started", True), bool):
         raise ValueError("`started` must be true or false")
     _check_numbers({"seconds": result["seconds"]})
@@ -380,8 +411,9 @@ def write_csv(results, path):
     Raises
     ------
     OSError
-        If it cannot be written, as where a folder has its name.
+        If it cannot be written, as where a folder or somebody's own file has its name.
     """
+    _refuse_strange_table(Path(path))
     rows = [result_row(_with_nan(result)) for result in results]
     try:
         with atomic_write(path) as part:

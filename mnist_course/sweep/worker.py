@@ -4,6 +4,7 @@ import nbformat
 
 from mnist_course.run import execute
 from mnist_course.sweep.fingerprint import compare_environments, describe_environment
+from mnist_course.terminal import one_line
 from mnist_helpers.scratch import scratch_folder
 
 # What decides how many threads NumPy and the three back ends compute with.
@@ -95,5 +96,5 @@ def _check_digits(outcome, expected):
     """Let a run fail that recorded other digits than the sweep's."""
     record = outcome["record"]
     if record is not None and record["digits"]["sha256"] != expected["sha256"]:
-        text = record["digits"]["text"]
+        text = one_line(record["digits"]["text"])
         outcome["error"] = f"other digits than the sweep's were used: {text}"

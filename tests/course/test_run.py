@@ -13,8 +13,8 @@ from support.notebooks import DATASET, code, hashes, output_text, printed, recor
 
 from mnist_course.__main__ import main
 from mnist_course.files import lock_folder
-from mnist_course.notebooks import read_outcome
-from mnist_course.run import execute, run_notebooks
+from mnist_course.notebooks import cells_checksum, read_outcome
+from mnist_course.run import _check_replaced, execute, run_notebooks
 from mnist_helpers.record import read_record
 
 # --- one command runs bad and good notebooks; each test looks at one thing it did ---------------
@@ -159,6 +159,9 @@ def test_a_good_run_returns_its_outcome(here):
     executed = nbformat.read(output / "01_stub.ipynb", as_version=4)
     results = (output / "01_stub").as_posix()
     assert executed.metadata.papermill.parameters == {"seed": 5, "results_dir": results}
+    assert executed.metadata.mnist_helpers.cells == cells_checksum(executed)
+    # What was written by a run may be replaced by the next.
+    _check_replaced(output, [here / "01_stub.ipynb"])
     index = (output / "index.html").read_text(encoding="utf-8")
     assert "an earlier run" in index and "test accuracy 0.9877" in index
 
@@ -229,6 +232,9 @@ def test_an_index_that_cannot_be_written_is_told_below_the_table(here, capsys):
 
 # --- what is refused before anything runs ------------------------------------------------------
 
+# The names of files that a run of another notebook writes, or works with.
+COLLIDING = (".lock.ipynb", "index.html.ipynb", "01_stub.HTML.ipynb", "01_stub.ipynb.ipynb")
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -246,12 +252,16 @@ def test_an_index_that_cannot_be_written_is_told_below_the_table(here, capsys):
         (["page.html"], "a notebook's name ends in .ipynb; received page.html"),
         (["plain"], "a notebook's name ends in .ipynb; received plain"),
         (["...ipynb"], "a notebook may not be called '..': rename ...ipynb"),
+        ([".lock.ipynb"], "a notebook may not be called '.lock': rename .lock.ipynb"),
+        (["index.html.ipynb"], "a notebook may not be called 'index.html'"),
+        (["01_stub.HTML.ipynb"], "a notebook may not be called '01_stub.HTML'"),
+        (["01_stub.ipynb.ipynb"], "a notebook may not be called '01_stub.ipynb'"),
         (["--output", "notebooks"], "results may not lie among the notebooks"),
         (["--output", "notebooks/results"], "results may not lie among the notebooks"),
     ],
 )
 def test_the_command_refuses_in_one_line(here, capsys, arguments, message):
-    for name in ("index.ipynb", "page.html", "plain", "...ipynb"):
+    for name in ("index.ipynb", "page.html", "plain", "...ipynb", *COLLIDING):
         Path(name).write_bytes(Path("notebooks/01_stub.ipynb").read_bytes())
     before = sorted(here.iterdir())
     assert main(["run", *arguments]) == 2
@@ -274,6 +284,17 @@ def test_a_temporary_folder_of_another_user_is_refused_before_anything_runs(
     printed = capsys.readouterr()
     assert printed.out == "" and "in the variable TMPDIR" in printed.err
     assert len(printed.err.splitlines()) == 1
+    assert not (here / "out").exists()
+
+
+def test_a_temporary_folder_without_room_is_refused(here, capsys, monkeypatch):
+    def fail(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    assert main(["run", "01_stub", "--output", "out"]) == 2
+    message = "(for temporary files) cannot be written (No space left on device): make room there"
+    assert message in capsys.readouterr().err
     assert not (here / "out").exists()
 
 
@@ -301,7 +322,7 @@ def test_a_name_that_is_no_text_is_refused(here, capsys):
     assert "rename '\\udcff.ipynb': it is no text in UTF-8" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["01_plain.ipynb", "index.html"])
+@pytest.mark.parametrize("name", ["01_plain.ipynb", "01_plain.html", "index.html"])
 def test_what_no_run_has_written_is_not_replaced(here, capsys, name):
     write(here / "notebooks" / "01_plain.ipynb", record_cell())
     write(here / "work" / "01_plain.ipynb", code("'mine'"))
@@ -310,6 +331,21 @@ def test_what_no_run_has_written_is_not_replaced(here, capsys, name):
     assert main(["run", "01_plain", "--output", "work"]) == 2
     assert f"work/{name} was not written by a run" in capsys.readouterr().err
     assert (here / "work" / name).read_bytes() == before
+
+
+def test_an_executed_notebook_with_notes_in_it_is_not_replaced(here, capsys):
+    copy = here / "out" / "01_stub.ipynb"
+    write(copy, code("'notes'"))
+    executed = nbformat.read(copy, as_version=4)
+    before = nbformat.v4.new_notebook(cells=executed.cells[:-1])
+    outcome = {"seconds": 1.5, "cell": None, "error": None, "cells": cells_checksum(before)}
+    executed.metadata["mnist_helpers"] = outcome
+    nbformat.write(executed, copy)
+    content = copy.read_bytes()
+    assert main(["run", "01_stub", "--output", "out"]) == 2
+    message = "01_stub.ipynb has been edited since a run wrote it, and would be replaced: move it"
+    assert message in capsys.readouterr().err
+    assert copy.read_bytes() == content
 
 
 def test_results_may_not_lie_beside_a_notebook_given_by_its_path(here, capsys):

@@ -50,6 +50,19 @@ def test_what_fails_by_the_machines_fault_is_done_again(folder, sweep_in_threads
     assert row["result"] == "good"
 
 
+def test_an_executed_notebook_with_notes_in_it_is_not_replaced(
+    folder, sweep_in_threads, monkeypatch
+):
+    monkeypatch.setattr("mnist_course.sweep.engine.run_notebook", run_without_room)
+    sweep_in_threads(folder, {"seed": 1})
+    (result,) = (folder / "out" / "runs").glob("*.json")
+    notes = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("notes")])
+    notes.metadata["mnist_helpers"] = {"cells": "another checksum"}
+    nbformat.write(notes, result.with_suffix(".ipynb"))
+    with pytest.raises(ValueError, match=f"{result.stem}.ipynb has been edited since"):
+        sweep_in_threads(folder, {"seed": 1})
+
+
 def test_a_run_whose_record_could_not_be_read_again_has_failed(folder, sweep_in_threads):
     notebook = nbformat.read(folder / "stub.ipynb", 4)
     source = notebook.cells[3].source

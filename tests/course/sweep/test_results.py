@@ -9,6 +9,7 @@ import re
 import pytest
 from support.sweep_stub import make_result, make_scored
 
+from mnist_course.sweep import results
 from mnist_course.sweep.results import (
     check_folder,
     read_results,
@@ -95,6 +96,8 @@ BAD_CONTENTS = {
     json.dumps(GOOD | {"parameters": {"a": [[]] * 5_000}}): "it holds more than 5,000 values",
     json.dumps(GOOD | {"parameters": {"a": json.loads("[" * 20 + "]" * 20)}}): "nested too deep",
     "\udcff": "can't decode",
+    json.dumps(GOOD | {"error": "x" * 990_000}): "`error` has more than 1,000 characters",
+    json.dumps(GOOD | {"cell": "x" * 1_001}): "`cell` has more than 1,000 characters",
 }
 
 
@@ -125,12 +128,34 @@ def test_a_table_has_a_bounded_number_of_columns(tmp_path, capsys):
         names = {f"name_{run}_{number}": 0 for number in range(300)}
         write_result(tmp_path, make_scored(run, 0.5, **names), None)
     write_result(tmp_path, make_scored(7, 0.5, seed=1), None)
-    results = read_results(tmp_path)
-    assert sorted(results) == [f"aaaaaaaa-{run}" for run in (0, 1, 2, 7)]
+    read = read_results(tmp_path)
+    assert sorted(read) == [f"aaaaaaaa-{run}" for run in (0, 1, 2, 7)]
     lines = capsys.readouterr().err.splitlines()
     names = [line.partition(" holds no result")[0] for line in lines]
     assert names == [f"{tmp_path}/runs/aaaaaaaa-{run}.json" for run in (3, 4)]
     assert all("the table has more than 1,000 columns" in line for line in lines)
+
+
+def test_all_results_together_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "_MAX_BYTES_TOGETHER", 30_000)
+    write_result(tmp_path, make_scored(1, 0.5, name="x" * 10_000), None)
+    assert len(read_results(tmp_path)) == 1
+    write_result(tmp_path, make_scored(2, 0.5, name="x" * 10_000), None)
+    with pytest.raises(ValueError, match="more than 30,000 bytes together: move some of them"):
+        read_results(tmp_path)
+
+
+def test_a_table_that_no_sweep_has_written_is_not_replaced(tmp_path):
+    table = tmp_path / "runs.csv"
+    write_csv([GOOD], table)
+    check_folder(tmp_path)
+    write_csv([GOOD], table)
+    table.write_text("my own runs")
+    with pytest.raises(OSError, match="runs.csv was not written by a sweep"):
+        check_folder(tmp_path)
+    with pytest.raises(OSError, match="runs.csv was not written by a sweep"):
+        write_csv([GOOD], table)
+    assert table.read_text() == "my own runs"
 
 
 def make_folder(path):
