@@ -137,8 +137,8 @@ def test_a_dry_run_names_what_is_no_result_and_leaves_it_there(here, capsys):
 
 
 def test_texts_of_results_stay_in_their_lines(here, capsys):
-    text = "MNIST\nOK\u202e\x1b[2J" + "x" * 100_000
-    good = make_scored(1, 0.5, rate=text) | {"digits": text}
+    text = "MNIST\nOK\u202e\x1b[2J" + "x" * 900
+    good = make_scored(1, 0.5, rate=text + "x" * 100_000) | {"digits": text}
     bad = make_result(2, error=text, rate="") | {"cell": text}
     write_result("out", good, None)
     write_result("out", make_scored(3, 0.5, rate=0.1), None)
