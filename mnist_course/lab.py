@@ -30,6 +30,11 @@ SOCKET_NAME_LENGTH = len("/kernel-") + 36 + len("-ipc-10")
 # Where the temporary folder's path is too long for a socket, as macOS' may be.
 SHORT_FOLDER = os.path.join(os.sep, "tmp")
 
+# The classes of JupyterLab that reach kernels. Settings for a class win over settings for those
+# that it is made from, wherever they stand: so these are the last ones, which are really used.
+KERNEL_CLASS = "ServerKernelManager"
+KERNELS_CLASS = "AsyncMappingKernelManager"
+
 # What a kernel says of itself. JupyterLab's debugger opens a port that any local user can reach,
 # and debugpy, which listens there, runs what it is told: so it is not offered. Of the kernel's
 # own ports one remains, which takes in what its child processes print; who knows nothing of its
@@ -96,13 +101,13 @@ def _options(folder):
         "--ServerApp.identity_provider_class=mnist_course.lab_identity.TokenIdentityProvider",
     ]
     if _fits_sockets(folder):
-        return [*options, "--KernelManager.transport=ipc"]
+        return [*options, f"--{KERNEL_CLASS}.transport=ipc"]
     print(
         "make lab: kernels are reached over encrypted ports, because sockets are not to be had "
         f"in {folder}",
         file=sys.stderr,
     )
-    return [*options, "--MappingKernelManager.transport_encryption=auto"]
+    return [*options, f"--{KERNELS_CLASS}.transport_encryption=auto"]
 
 
 def _fits_sockets(folder):
