@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mnist_course.signals import run_program
 from mnist_course.work import NOTEBOOKS, WORK, copy_notebooks, describe
+from mnist_helpers.library_settings import can_write
 from mnist_helpers.scratch import refuse_foreign_folder, scratch_folder
 
 # As long as the name of a scratch folder.
@@ -172,7 +173,7 @@ def _replace_unwritable_folders(folder):
     replaced = []
     for variable, usual in SETTINGS_FOLDERS.items():
         place = os.environ.get(variable) or os.path.expanduser(usual)
-        if not _can_write(place):
+        if not can_write(place):
             os.environ[variable] = str(folder / variable.lower())
             replaced.append(place)
     if replaced:
@@ -181,14 +182,6 @@ def _replace_unwritable_folders(folder):
             "folder, until JupyterLab ends",
             file=sys.stderr,
         )
-
-
-def _can_write(place):
-    """Say whether files can be made in a folder, or in one above it that exists already."""
-    place = os.path.abspath(place)
-    while not os.path.lexists(place):
-        place = os.path.dirname(place)
-    return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
 
 
 if __name__ == "__main__":
