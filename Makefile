@@ -9,6 +9,8 @@ BACKENDS = jax torch
 # -P, which Python knows from 3.11 on, and -I: without them, a file in this folder, such as somebody's
 # own random.py, would be imported instead of Python's.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
+# With it, cd may go to another folder of the same name.
+unexport CDPATH
 export JUPYTER_PREFER_ENV_PATH = 1
 
 .PHONY: help run lab test test-fast test-browser test-kit test-cluster test-backends campaign handout kit notebooks bench bench-full work reset lock clean FORCE
@@ -27,7 +29,7 @@ lab: .venv/ready  ## open your own copies of the notebooks, in work/, in Jupyter
 # Test files are shared out to one process more than there are cores, since many tests wait for a
 # process of theirs; five at most, since a notebook's kernel takes 1.5 GB. A file stays whole: the
 # cells of a notebook must run in their order. Notebooks take longest and come first.
-JOBS ?= $(shell cores=`getconf _NPROCESSORS_ONLN`; [ "$$cores" -lt 4 ] && expr $$cores + 1 || echo 5)
+JOBS = $(shell cores=`getconf _NPROCESSORS_ONLN`; [ "$$cores" -lt 4 ] && expr $$cores + 1 || echo 5)
 PARALLEL = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # pytest runs even when ruff complains, so that its closing lines are the last thing printed.

@@ -50,6 +50,7 @@ from mnist_course.terminal import (  # noqa: E402
     printable,
     shorten,
 )
+from mnist_helpers.library_settings import writable_settings  # noqa: E402
 
 _REFUSED = 2
 _NEXT_LINE = "\n  "
@@ -104,7 +105,7 @@ def _run_command(arguments):
         return _REFUSED
     try:
         raise_on_interrupt()
-        with stop_on_signals():
+        with stop_on_signals(), writable_settings():
             status = options.command(options)
         if status == 1 and options.name in _WITH_KERNELS:
             _name_hiding_files()

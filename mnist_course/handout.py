@@ -18,6 +18,8 @@ LEARNER = Path("dist/learner")
 INSTRUCTOR = Path("dist/instructor")
 
 GUIDE_NAME = "TEACHING.md"
+# JupyterLab keeps copies there of the notebooks that were opened.
+CHECKPOINTS = ".ipynb_checkpoints"
 # Where the guide has its notes on notebooks: each under a heading with the notebook's name.
 NOTES_SECTION = "Notebook notes"
 SECTION_LEVEL = 2
@@ -28,6 +30,8 @@ NOTE_ID = "teacher-note"
 
 def command(options):
     """Run ``mnist-course handout`` and return its exit status."""
+    for folder in (LEARNER, INSTRUCTOR):
+        _refuse_others_files(folder)
     try:
         # Both folders or none: the first one takes its place only after both were written.
         with atomic_folder(LEARNER) as learner, atomic_folder(INSTRUCTOR) as instructor:
@@ -37,6 +41,18 @@ def command(options):
         raise OSError(describe(error, LEARNER.parent)) from None
     print(f"{LEARNER.as_posix()}/ and {INSTRUCTOR.as_posix()}/ are written.")
     return 0
+
+
+def _refuse_others_files(folder):
+    """Refuse to make a folder anew that holds what no hand-out does: it would be lost."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if not path.match(NUMBERED) and path.name not in (GUIDE_NAME, CHECKPOINTS):
+            raise ValueError(
+                f"{path.as_posix()} is no hand-out, and {folder.as_posix()} is made anew each "
+                "time: move it elsewhere first"
+            )
 
 
 def write_learner(source, target):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mnist_course.signals import run_program
 from mnist_course.work import NOTEBOOKS, WORK, copy_notebooks, describe
+from mnist_helpers.library_settings import can_write
 from mnist_helpers.scratch import refuse_foreign_folder, scratch_folder
 
 # As long as the name of a scratch folder.
@@ -29,6 +30,11 @@ MAX_SOCKET_PATH = 103
 SOCKET_NAME_LENGTH = len("/kernel-") + 36 + len("-ipc-10")
 # Where the temporary folder's path is too long for a socket, as macOS' may be.
 SHORT_FOLDER = os.path.join(os.sep, "tmp")
+
+# The classes of JupyterLab that reach kernels. Settings for a class win over settings for those
+# that it is made from, wherever they stand: so these are the last ones, which are really used.
+KERNEL_CLASS = "ServerKernelManager"
+KERNELS_CLASS = "AsyncMappingKernelManager"
 
 # What a kernel says of itself. JupyterLab's debugger opens a port that any local user can reach,
 # and debugpy, which listens there, runs what it is told: so it is not offered. Of the kernel's
@@ -96,13 +102,13 @@ def _options(folder):
         "--ServerApp.identity_provider_class=mnist_course.lab_identity.TokenIdentityProvider",
     ]
     if _fits_sockets(folder):
-        return [*options, "--KernelManager.transport=ipc"]
+        return [*options, f"--{KERNEL_CLASS}.transport=ipc"]
     print(
         "make lab: kernels are reached over encrypted ports, because sockets are not to be had "
         f"in {folder}",
         file=sys.stderr,
     )
-    return [*options, "--MappingKernelManager.transport_encryption=auto"]
+    return [*options, f"--{KERNELS_CLASS}.transport_encryption=auto"]
 
 
 def _fits_sockets(folder):
@@ -167,7 +173,7 @@ def _replace_unwritable_folders(folder):
     replaced = []
     for variable, usual in SETTINGS_FOLDERS.items():
         place = os.environ.get(variable) or os.path.expanduser(usual)
-        if not _can_write(place):
+        if not can_write(place):
             os.environ[variable] = str(folder / variable.lower())
             replaced.append(place)
     if replaced:
@@ -176,14 +182,6 @@ def _replace_unwritable_folders(folder):
             "folder, until JupyterLab ends",
             file=sys.stderr,
         )
-
-
-def _can_write(place):
-    """Say whether files can be made in a folder, or in one above it that exists already."""
-    place = os.path.abspath(place)
-    while not os.path.lexists(place):
-        place = os.path.dirname(place)
-    return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
 
 
 if __name__ == "__main__":

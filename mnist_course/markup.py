@@ -35,6 +35,8 @@ ATTRIBUTES = {
     "th": ["colspan", "rowspan", "scope"],
 }
 COMMON_ATTRIBUTES = ["class", "dir", "id", "lang", "style", "title"]
+# So begin the ids of the page itself, to which its own links lead: the first of two is taken.
+PAGE_ID = "page-"
 
 # Colors, letters and lines. Nothing that moves a box: it could cover what others wrote.
 STYLES = [
@@ -193,6 +195,8 @@ def _is_allowed(tag, name, value):
         return _plain_address(value).startswith(PICTURE)
     if tag == "a" and name == "href":
         return _leads_by_click(value)
+    if name == "id" and html.unescape(value).startswith(PAGE_ID):
+        return False
     return name in COMMON_ATTRIBUTES or name in ATTRIBUTES.get(tag, [])
 
 

@@ -5,7 +5,6 @@ library reaches it, and of all that Python offers only a thread can be left behi
 """
 
 import contextlib
-import ctypes
 import errno
 import fnmatch
 import hashlib
@@ -16,6 +15,7 @@ import math
 import multiprocessing
 import os
 import re
+import ssl
 import sys
 import threading
 import warnings
@@ -32,6 +32,7 @@ from mnist_helpers.foreign_files import ForeignFileError, check_zip_list, open_p
 from mnist_helpers.library_settings import tqdm_defaults
 from mnist_helpers.messages import quote
 from mnist_helpers.scratch import scratch_folder
+from mnist_helpers.threads import end_thread
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 
@@ -351,6 +352,8 @@ def _without_addresses(error):
     if isinstance(error, unusable):
         return "this address, or the one that the server sends on to, cannot be asked"
     text, _, _ = str(_root_cause(error)).partition(" for url: ")
+    # The name of a class, and of the server, which stands in the line already.
+    text = re.sub(r"^\w+\(host=[^)]*\): ", "", text)
     return re.sub(r"\S*(://|[?@])\S*", "...", text)
 
 
@@ -399,13 +402,7 @@ def _fetch_within_time(url, part, bar):
         finally:
             # A server that never comes to an end would keep it computing for ever.
             for thread in list(threads):
-                _end_thread(thread)
-
-
-def _end_thread(thread):
-    """Let a thread end at its next step in Python; one that waits ends after that."""
-    set_error = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    set_error(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
+                end_thread(thread)
 
 
 def _fetch_in_thread(url, part, bar, threads):
@@ -415,7 +412,7 @@ def _fetch_in_thread(url, part, bar, threads):
     try:
         _fetch(url, part, bar)
     except SystemExit:
-        # From `_end_thread`: nobody waits for this thread any more.
+        # From `end_thread`: nobody waits for this thread any more.
         return
     finally:
         threads.remove(thread)
@@ -466,7 +463,7 @@ def _ask(url):
                 hooks={"response": _close_redirect},
             )
             return _follow(session, session.prepare_request(request))
-    except _ProxyError:
+    except _SettingError:
         raise
     except Exception as error:
         raise ConnectionError(_without_addresses(error)) from None
@@ -538,19 +535,38 @@ def _send(session, request):
     proxy = requests.utils.select_proxy(request.url, settings["proxies"])
     if proxy:
         _check_proxy(proxy, request.url)
+    # Only a variable names a file.
+    if request.url.startswith("https:") and isinstance(settings["verify"], str):
+        _check_certificates(settings["verify"])
     timeout = (CONNECT_SECONDS, READ_SECONDS)
     try:
         return session.send(request, timeout=timeout, allow_redirects=False, **settings)
     except requests.exceptions.ProxyError as error:
         fault = f"let nothing through: {_without_addresses(error)}"
-        raise _ProxyError(_describe_proxy(proxy, request.url, fault)) from None
+        raise _SettingError(_describe_proxy(proxy, request.url, fault)) from None
 
 
-# --- a proxy, whose address may hold a password, too ---------------------------------------------
+# --- proxies, whose address may hold a password, too, and certificates ---------------------------
 
 
-class _ProxyError(ConnectionError):
-    """A proxy is the cause; the text names at most its server and port."""
+class _SettingError(ConnectionError):
+    """A variable of the user's is the cause; of a proxy, the text names at most server and port."""
+
+
+def _check_certificates(file):
+    """Refuse a file or folder of certificates that cannot be used."""
+    try:
+        if os.path.isdir(file):
+            return
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        name = next(name for name in variables if os.environ.get(name))
+        reason = error.strerror or str(error)
+        raise _SettingError(
+            f"correct or remove the variable {name}; the certificates that it names cannot be "
+            f"read ({reason})"
+        ) from None
 
 
 def _check_proxy(proxy, url):
@@ -566,13 +582,13 @@ def _check_proxy(proxy, url):
         requests.adapters.HTTPAdapter().proxy_manager_for(address)
     except requests.exceptions.InvalidSchema:
         fault = "is a SOCKS one, which needs the package PySocks; expected http://server:port"
-        raise _ProxyError(_describe_proxy(proxy, url, fault)) from None
+        raise _SettingError(_describe_proxy(proxy, url, fault)) from None
     except Exception:
         fault = (
             "cannot be used: expected http://server:port or http://name:password@server:port, "
             "the signs / ? # @ of a password as %2F %3F %23 %40"
         )
-        raise _ProxyError(_describe_proxy(proxy, url, fault)) from None
+        raise _SettingError(_describe_proxy(proxy, url, fault)) from None
 
 
 def _describe_proxy(proxy, url, fault):

@@ -8,7 +8,7 @@ return `_choose("<name>", answer)`.
 A check looks at what an answer is or does, never at how it is written.
 
 An answer may be anything, such as a range of a billion numbers, or an object whose `==` never
-returns. So a whole check runs in a thread of its own that is left behind when its time is up
+returns. So a whole check runs in a thread of its own that is ended when its time is up
 (`_sentence`), and no check looks at an answer before `_array`, `_number`, `_items` or `_plain` has
 made plain values of it, up to a limit.
 
@@ -17,6 +17,7 @@ such as ``9 ** 10**9`` or a regular expression that tries everything. Only anoth
 end it, and with it all that the learner has computed.
 """
 
+import contextlib
 import copy
 import functools
 import itertools
@@ -33,6 +34,7 @@ import yaml
 
 from mnist_helpers.models import DROPOUT_PLACES
 from mnist_helpers.tables import load_table
+from mnist_helpers.threads import end_thread
 
 # What tells one of notebook 03's ten designs from another, in the table "architectures".
 _DESIGN_COLUMNS = ("conv_filters", "kernel_sizes", "dense_units", "dropout", "dropout_place")
@@ -64,6 +66,9 @@ _SHOWN_VALUES = 12
 
 # How long a check may take in all.
 _CHECK_SECONDS = 20
+# One that is told to end may come from one loop of an answer into another: it is told so again.
+_ENDING_TRIES = 10
+_ENDING_SECONDS = 0.1
 # The most numbers that an answer has by right are those of 60 images of 784 pixels.
 _MAX_NUMBERS = 100_000
 # Lists in lists, as deep as arrays can be.
@@ -107,21 +112,41 @@ def _prints(check):
 
 
 def _sentence(check, answer):
-    """Return what a check says of an answer; leave it behind when its time is up."""
+    """Return what a check says of an answer, and end it when its time is up."""
     # Not `Thread.join`: what an answer does while it is cleared away would be waited for, too.
     said = queue.SimpleQueue()
 
     def run():
-        said.put(_say(check, answer))
+        # From `end_thread`: nobody waits for this thread any more.
+        with contextlib.suppress(SystemExit):
+            said.put(_say(check, answer))
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     try:
         return said.get(timeout=_CHECK_SECONDS)
     except queue.Empty:
+        fate = "It goes on until you restart the kernel."
+        if _is_ended(thread):
+            fate = "It was stopped."
         return (
             f"No answer came within {_CHECK_SECONDS} seconds. Is there a loop that never ends? "
-            "It goes on until you restart the kernel."
+            f"{fate}"
         )
+    except BaseException:
+        # Somebody who did not want to wait so long has interrupted the kernel.
+        end_thread(thread.ident)
+        raise
+
+
+def _is_ended(thread):
+    """End a thread, and say whether that came about."""
+    for _ in range(_ENDING_TRIES):
+        end_thread(thread.ident)
+        thread.join(_ENDING_SECONDS)
+        if not thread.is_alive():
+            return True
+    return False
 
 
 def _say(check, answer):

@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from mnist_helpers.scratch import scratch_folder
+
 _MATPLOTLIB_FILE = "matplotlibrc"
 
 
@@ -158,3 +160,62 @@ def _leave_settings(folder):
     if os.path.exists(_MATPLOTLIB_FILE):
         return contextlib.chdir(folder)
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def writable_settings():
+    """Let libraries that make a folder of their user's in a block find one that can be written.
+
+    Where the home takes none, IPython leaves a folder in the system's place for temporary files
+    each time, and both IPython and matplotlib say so in lines of their own.
+
+    Examples
+    --------
+    >>> with writable_settings():
+    ...     from IPython.paths import get_ipython_dir
+    ...     os.access(os.path.dirname(get_ipython_dir()), os.W_OK)
+    True
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    places = {
+        "IPYTHONDIR": [os.environ.get("IPYTHONDIR") or os.path.expanduser("~/.ipython")],
+        "MPLCONFIGDIR": [_matplotlib_folder()],
+    }
+    if not os.environ.get("MPLCONFIGDIR"):
+        places["MPLCONFIGDIR"].append(os.path.join(cache, "matplotlib"))
+    variables = []
+    for name, folders in places.items():
+        if not all(can_write(folder) for folder in folders):
+            variables.append(name)
+    if not variables:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        # Where nothing at all can be written, the command itself says so.
+        with contextlib.suppress(OSError):
+            scratch = stack.enter_context(scratch_folder())
+            folders = {name: str(scratch / name.lower()) for name in variables}
+            stack.enter_context(set_variables(folders))
+        yield
+
+
+def can_write(place):
+    """Say whether files can be made in a folder, or in one above it that exists already.
+
+    Parameters
+    ----------
+    place : str or path-like
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> can_write(os.path.join(os.devnull, "folder"))
+    False
+    """
+    place = os.path.abspath(place)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)

@@ -115,6 +115,17 @@ def source(tmp_path):
     return source
 
 
+def test_a_file_of_somebodys_own_is_kept(source, monkeypatch, capsys):
+    monkeypatch.chdir(source.parent)
+    assert main(["handout"]) == 0
+    own = Path("dist/learner/marks.csv")
+    own.write_text("mine")
+    assert main(["handout"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "dist/learner/marks.csv is no hand-out" in line and "move it elsewhere" in line
+    assert own.read_text() == "mine"
+
+
 def written_files(folder):
     return {path.relative_to(folder).as_posix() for path in folder.glob("dist/*/*")}
 

@@ -425,7 +425,7 @@ def folder(tmp_path):
 
 
 def script(folder, name, *arguments, cwd=None, **settings):
-    path = f"{folder.parent}/bin:{os.environ['PATH']}"
+    path = f"{Path(cwd or '.', folder).parent}/bin:{os.environ['PATH']}"
     environment = os.environ | {"PATH": path} | settings
     command = ["sh", folder / name, *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
@@ -534,6 +534,19 @@ def test_start_opens_jupyterlab_where_it_is_installed(folder):
     read_calls(folder)
     assert script(folder, "start", "--no-browser", cwd="/").returncode == 0
     assert read_calls(folder) == ["mnist_course.lab --no-browser"]
+
+
+@needs_sh
+@pytest.mark.parametrize("name", ["install", "start"])
+def test_no_variable_leads_a_script_to_another_folder(folder, name):
+    # CDPATH counts where the script is called by a path without a dot at its beginning.
+    other = folder.parent / "other"
+    (other / folder.name).mkdir(parents=True)
+    script(folder, "install")
+    read_calls(folder)
+    run = script(Path(folder.name), name, cwd=folder.parent, CDPATH=str(other))
+    assert (run.returncode, run.stderr) == (0, "")
+    assert read_calls(folder) != []
 
 
 # --- the whole kit, with no network ------------------------------------------------------------

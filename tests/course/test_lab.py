@@ -25,6 +25,11 @@ print(sys.executable)
 print(os.environ["JUPYTER_RUNTIME_DIR"])
 print(open(next(word for word in sys.argv if word.endswith(".json"))).read())
 """
+# Each class that JupyterLab's kernels are reached with, and those that it is made from.
+MANAGERS = """
+    KernelManager AsyncKernelManager AsyncIOLoopKernelManager ServerKernelManager
+    MultiKernelManager AsyncMultiKernelManager MappingKernelManager AsyncMappingKernelManager
+""".split()
 LISTENING = psutil.CONN_LISTEN
 
 
@@ -48,6 +53,16 @@ def other_kernel(tmp_path):
     return str(tmp_path / "other")
 
 
+def open_settings(folder):
+    """Return a folder with settings that would let all local users listen to kernels."""
+    lines = []
+    for name in MANAGERS:
+        lines += [f"c.{name}.transport = 'tcp'", f"c.{name}.transport_encryption = 'disabled'"]
+    folder.mkdir()
+    (folder / "jupyter_server_config.py").write_text("\n".join(lines))
+    return str(folder)
+
+
 @posix
 @pytest.mark.slow
 def test_kernels_are_this_python_and_are_reached_through_a_private_folder(tmp_path, other_kernel):
@@ -58,7 +73,8 @@ def test_kernels_are_this_python_and_are_reached_through_a_private_folder(tmp_pa
     # A learner's own, which would kill every kernel.
     (folder / "work").mkdir()
     (folder / "work" / "types.py").write_text("raise SystemExit")
-    with learners_lab(folder, JUPYTER_PATH=other_kernel) as lab:
+    settings = open_settings(tmp_path / "settings")
+    with learners_lab(folder, JUPYTER_PATH=other_kernel, JUPYTER_CONFIG_DIR=settings) as lab:
         kernels = [start_kernel(lab), start_kernel(lab)]
         program, runtime, connection = about_itself(lab, kernels[0])
         assert program == lab.process.cmdline()[0]
@@ -111,12 +127,14 @@ def test_where_sockets_are_not_to_be_had_ports_are_encrypted(tmp_path, monkeypat
     monkeypatch.setattr("support.lab.COMMAND", [sys.executable, "-c", ENCRYPTED])
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "01.ipynb").write_text("{}")
-    with learners_lab(tmp_path, HOME="/nonexistent") as lab:
+    settings = open_settings(tmp_path / "settings")
+    home = str(tmp_path / "no-home")
+    with learners_lab(tmp_path, HOME=home, JUPYTER_CONFIG_DIR=settings) as lab:
         _, runtime, connection = about_itself(lab, start_kernel(lab))
         assert connection["transport"] == "tcp" and connection["curve_publickey"]
         said = [line for line in lab.log.read_text().splitlines() if line.startswith("make lab:")]
         assert len(said) == 2
-        assert "no home folder here ('/nonexistent')" in said[0] and "encrypted" in said[1]
+        assert f"no home folder here ({home!r})" in said[0] and "encrypted" in said[1]
         lab.process.kill()
         lab.process.wait()
     # The next start removes what that one left.

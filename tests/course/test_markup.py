@@ -47,6 +47,8 @@ def test_what_is_harmless_stays_as_it_is(name):
         ("<textarea>a", "a"),
         ("<noscript><p title='</noscript><img src=x onerror=x>'>a</noscript>", None),
         ("<b><i>a", "<b><i>a</i></b>"),
+        # The banner's link leads there.
+        ("<b id=page-failed>a</b><i id=&#112age-failed>b</i>", "<b>a</b><i>b</i>"),
     ],
 )
 def test_what_could_run_fetch_or_lead_away_is_taken_out(hostile, kept):

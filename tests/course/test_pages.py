@@ -58,7 +58,7 @@ def test_a_page_without_a_title_is_called_as_its_notebook(notebook, tmp_path):
 def test_a_page_says_where_its_run_failed(notebook, tmp_path):
     outcome = OUTCOME | {"cell": "fit", "error": f"E: no {Path.cwd()}/<data>"}
     page = page_of(notebook, outcome, tmp_path)
-    assert '<a href="#failed">fit</a>' in page and '<span id="failed">' in page
+    assert '<a href="#page-failed">fit</a>' in page and '<span id="page-failed">' in page
     assert "<code>E: no ./&lt;data&gt;</code>" in page
 
 
@@ -178,7 +178,10 @@ def test_a_page_that_cannot_be_made_shows_all_that_was_written(failure, tmp_path
     assert picture["src"] == "data:image/png;base64,AAAA" and picture["alt"] == 'A "seven".'
     assert soup.find_all(["base", "script", "form", "iframe", "svg"]) == []
     assert len(soup.find_all("meta")) == N_METAS
-    assert soup.find(id="failed") and soup.find(id="stopped").find("code").get_text() == "E: <x>"
+    assert (
+        soup.find(id="page-failed")
+        and soup.find(id="page-stopped").find("code").get_text() == "E: <x>"
+    )
 
 
 def test_a_picture_that_is_missing_leaves_its_text_and_a_word(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from nbformat.v4 import new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output, new_raw_cell
 from support.browser import open_chromium
 from support.notebooks import code
 from support.project import NOTEBOOKS
@@ -165,7 +165,7 @@ def stored_alternatives(path):
 def test_the_true_notebooks_make_good_pages(visit, name, width):
     page = visit(f"{name}.html", width)
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert "MNIST: 60,000" in page.locator("#digits-used").inner_text()
+    assert "MNIST: 60,000" in page.locator("#page-digits").inner_text()
     images = page.locator("img")
     (path,) = [path for path in NOTEBOOKS if path.stem == name]
     assert images.evaluate_all("all => all.map(image => image.alt)") == stored_alternatives(path)
@@ -199,10 +199,10 @@ def test_wide_things_scroll_or_shrink_inside_their_box(visit, width):
 def test_a_page_says_what_it_shows(visit):
     page = visit("01_read.html")
     assert page.title() == "Read *digits* & more"
-    assert page.locator("#digits-used").inner_text() == (
+    assert page.locator("#page-digits").inner_text() == (
         "Digits: MNIST: 1,438 training and 359 test digits."
     )
-    digits_top = page.locator("#digits-used").bounding_box()["y"]
+    digits_top = page.locator("#page-digits").bounding_box()["y"]
     assert digits_top < page.locator("h1").bounding_box()["y"] < 300
     names = page.locator(".cell-name").all_text_contents()
     assert [name.split(" · ")[0] for name in names] == [
@@ -248,7 +248,7 @@ def test_color_alone_says_nothing(visit):
 
 
 def test_the_bundled_digits_are_called_so(visit):
-    text = visit("02_bundled.html").locator("#digits-used").inner_text()
+    text = visit("02_bundled.html").locator("#page-digits").inner_text()
     assert "359 test digits" in text and "MNIST could not be reached" in text
     assert "accuracies differ" in text
 
@@ -256,12 +256,12 @@ def test_the_bundled_digits_are_called_so(visit):
 def test_a_failed_notebook_says_where_it_stopped(visit):
     page = visit("03_fails.html")
     assert page.title() == "03_fails"
-    assert "stopped before it recorded its digits" in page.locator("#digits-used").inner_text()
-    assert "open-file: FileNotFoundError" in page.locator("#stopped").inner_text()
-    assert "'<nowhere>'" in page.locator("#stopped").inner_text()
+    assert "stopped before it recorded its digits" in page.locator("#page-digits").inner_text()
+    assert "open-file: FileNotFoundError" in page.locator("#page-stopped").inner_text()
+    assert "'<nowhere>'" in page.locator("#page-stopped").inner_text()
     assert "never-run · not run" in page.locator(".cell-name").all_inner_texts()
     page.get_by_role("link", name="open-file").click()
-    assert page.url.endswith("#failed") and page.locator("#failed").count() == 1
+    assert page.url.endswith("#page-failed") and page.locator("#page-failed").count() == 1
 
 
 def test_the_index_lists_what_was_run(visit):
@@ -408,6 +408,34 @@ def hostile(request, tmp_path):
     export_page(new_notebook(cells=[cell, last]), outcome, page)
     (tmp_path / "elsewhere.html").write_text("elsewhere", encoding="utf-8")
     return page
+
+
+COVERS = [
+    '<span style="line-height: 0; font-size: 260px; background-color: #fff; color: #fff">█</span>',
+    '<b style="border: 300px solid #fff">x</b>',
+    '<b style="text-decoration: overline 400px #fff">over, and over</b>',
+]
+
+
+@pytest.mark.parametrize("cover", COVERS)
+@pytest.mark.parametrize("new_cell", [new_markdown_cell, new_raw_cell])
+def test_no_cell_covers_another_or_the_banner(browser, tmp_path, cover, new_cell):
+    cells = [new_markdown_cell("the cell above"), new_cell(cover)]
+    cells.append(new_markdown_cell("the cell below"))
+    outcome = {"notebook": "covers", "record": None, "seconds": 1.5, "cell": "x", "error": "E"}
+    export_page(new_notebook(cells=cells), outcome, tmp_path / "covers.html")
+    page = browser.new_page()
+    page.goto((tmp_path / "covers.html").as_uri())
+    others = [
+        page.locator(place) for place in (".banner", "text=the cell above", "text=the cell below")
+    ]
+    with_cover = [other.screenshot() for other in others]
+    cell = page.locator(".jp-Cell").nth(1)
+    assert cell.locator("[style]").count() == 1
+    # It keeps its place, and what stands in it cannot be seen.
+    cell.evaluate("cell => cell.style.visibility = 'hidden'")
+    assert [other.screenshot() for other in others] == with_cover
+    page.close()
 
 
 def stay(browser, path):

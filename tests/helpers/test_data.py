@@ -1069,7 +1069,7 @@ def test_a_bad_server_is_named_and_leaves_nothing(
         monkeypatch.setattr(data, name, value)
     # Whatever is imported on the way takes memory, too, and is not the server's fault.
     with mock.patch.dict(os.environ, MNIST_HELPERS_URL=CLOSED_PORT):
-        fallback("Connection refused")
+        fallback("mnist.npz: [A-Z][a-z ]+: .*Connection refused")
     with little_memory(megabytes=30):
         text = fallback(match)
     assert asked == ["/mnist.npz"]
@@ -1143,7 +1143,7 @@ def test_what_comes_with_a_redirect_is_never_read(redirect, fake, serve, monkeyp
     # Reached only where it is read.
     monkeypatch.setattr(data, "DOWNLOAD_SECONDS", 10)
     with mock.patch.dict(os.environ, MNIST_HELPERS_URL=CLOSED_PORT):
-        fallback("Connection refused")
+        fallback("mnist.npz: [A-Z][a-z ]+: .*Connection refused")
     with little_memory(megabytes=30):
         assert_same(data.load_mnist("mnist"), fake)
     assert asked == ["/mnist.npz", "/elsewhere"]
@@ -1250,6 +1250,19 @@ def test_of_several_variables_the_one_that_decides_is_named(monkeypatch):
         monkeypatch.setenv(name, "foo://127.0.0.1:1")
     monkeypatch.setenv("MNIST_HELPERS_URL", "https://some.invalid/mnist.npz")
     fallback("correct or remove the variable https_proxy; the proxy there cannot be used")
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_named_as_the_cause(
+    name, content, tmp_path, monkeypatch
+):
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("MNIST_HELPERS_URL", CLOSED_PORT.replace("http:", "https:"))
+    fallback(f"correct or remove the variable {name}; the certificates .* cannot be read")
 
 
 def test_a_proxy_for_where_a_server_sends_on_to_is_named(serve, monkeypatch):

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -511,6 +512,7 @@ class Slow:
 @pytest.mark.parametrize("name", CHECKS)
 def test_an_answer_that_takes_long_is_not_waited_for(name, capsys, monkeypatch):
     monkeypatch.setattr(exercises, "_CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(exercises, "_ENDING_SECONDS", 0)
     over = threading.Event()
     slow = Slow(over)
     try:
@@ -524,12 +526,55 @@ def test_an_answer_that_takes_long_is_not_waited_for(name, capsys, monkeypatch):
 
 def test_a_loop_without_end_is_named(capsys, monkeypatch):
     monkeypatch.setattr(exercises, "_CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(exercises, "_ENDING_SECONDS", 0)
     over = threading.Event()
     try:
         line = reply(exercises.check_invert, lambda image: over.wait(60), capsys)
     finally:
         over.set()
-    assert line.startswith("No answer came within 0.05 seconds. Is there a loop that never ends?")
+    assert line == (
+        "No answer came within 0.05 seconds. Is there a loop that never ends? "
+        "It goes on until you restart the kernel."
+    )
+
+
+class Endless:
+    """An answer with two loops that never end, the second of them where it is quoted."""
+
+    def __init__(self, began):
+        self.began = began
+
+    def loop(self, *_):
+        self.began.set()
+        while True:
+            pass
+
+    __float__ = __repr__ = loop
+
+
+@pytest.mark.parametrize("way", ["too long", "interrupted"])
+def test_a_loop_without_end_takes_no_more_time(way, capsys, monkeypatch):
+    monkeypatch.setattr(exercises, "_CHECK_SECONDS", 0.5)
+    began = threading.Event()
+    endless = Endless(began)
+    before = set(threading.enumerate())
+    if way == "too long":
+        line = reply(exercises.check_invert, lambda image: endless, capsys)
+        assert line.endswith("Is there a loop that never ends? It was stopped.")
+    else:
+        queue = SimpleNamespace(get=lambda timeout: interrupt(began), put=lambda line: None)
+        monkeypatch.setattr(exercises.queue, "SimpleQueue", lambda: queue)
+        with pytest.raises(KeyboardInterrupt):
+            exercises.check_invert(endless.loop)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert began.is_set()
+
+
+def interrupt(began):
+    began.wait(20)
+    raise KeyboardInterrupt
 
 
 def test_a_check_leaves_what_it_is_given_as_it_was(capsys):

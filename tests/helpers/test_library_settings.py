@@ -93,3 +93,31 @@ def test_the_file_of_matplotlib_is_the_one_that_it_would_read(tmp_path, monkeypa
     assert find_matplotlib_file() == Path("named")
     write(b"")(tmp_path / "matplotlibrc")
     assert find_matplotlib_file() == tmp_path / "matplotlibrc"
+
+
+SHOW = """
+import tempfile
+from mnist_helpers.library_settings import writable_settings
+tempfile.tempdir = %r
+with writable_settings():
+    from IPython.paths import get_ipython_dir
+    import matplotlib
+    print(get_ipython_dir(), matplotlib.get_configdir(), matplotlib.get_cachedir(), sep="\\n")
+"""
+
+
+def test_where_the_home_takes_no_folder_libraries_leave_none_behind(tmp_path):
+    home = tmp_path / "a file, not a folder"
+    home.touch()
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-c", SHOW % str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stderr == ""
+    for folder in run.stdout.splitlines():
+        assert Path(folder).parent.name.startswith(".mnist-")
+    assert list(tmp_path.iterdir()) == [home]

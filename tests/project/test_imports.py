@@ -27,10 +27,10 @@ BACKENDS = {"jax", "tensorflow", "torch"}
 # place in the design: see CONTRIBUTING.md.
 MAY_IMPORT = {
     "foreign_files": set(),
-    "library_settings": set(),
+    "library_settings": {"scratch"},
     "keras_settings": {"foreign_files", "library_settings"},
     "messages": set(),
-    "data": {"foreign_files", "library_settings", "messages", "scratch"},
+    "data": {"foreign_files", "library_settings", "messages", "scratch", "threads"},
     "preprocessing": {"keras_settings"},
     "models": {"keras_settings"},
     "tables": set(),
@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "reading": {"drawing", "keras_settings", "library_settings", "models", "preprocessing"},
     "diagnosis": {"models", "preprocessing"},
     "pad": set(),
-    "exercises": {"models", "tables"},
+    "threads": set(),
+    "exercises": {"models", "tables", "threads"},
 }
 WITHOUT_PLOTS = {
     "data",

@@ -139,6 +139,16 @@ def test_a_variable_that_is_set_for_something_else_changes_no_target(folder):
     assert read_calls(folder)[-1] == "mnist_course run"
     make(folder, "run", "ARGS=--output results")
     assert read_calls(folder) == ["mnist_course run --output results"]
+    assert "-n max" not in make(folder, "--dry-run", "test-fast", JOBS="max").stdout
+    assert "-n 7 " in make(folder, "--dry-run", "test-fast", "JOBS=7").stdout
+
+
+def test_no_variable_leads_cd_to_another_folder(folder):
+    (folder / "show.mk").write_text("include Makefile\nshow:\n\t@cd tests && pwd\n")
+    for place in (folder, folder / "other"):
+        (place / "tests").mkdir(parents=True)
+    run = make(folder, "--file", "show.mk", "show", CDPATH=str(folder / "other"))
+    assert run.stdout.splitlines()[-1] == str(folder / "tests")
 
 
 def environments(folder):
