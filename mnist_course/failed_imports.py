@@ -10,6 +10,9 @@ _IMPORTED = "<module>"
 # these begin. With OPENCV_FOR_THREADS_NUM=abc, OpenCV says "stoull".
 _LATE_READERS = {"cv2": "OPENCV_"}
 
+# Of what a variable holds, to be recognized in a message.
+SHORTEST_VALUE = 3
+
 
 def explain_failed_import(error):
     """Say which variable has made an import fail, or the first use of a library.
@@ -65,6 +68,8 @@ def quoted_variables(text):
     for name, value in os.environ.items():
         # A short name, such as _ or PWD, may be part of any word; no library has a short one.
         is_named = "_" in name.strip("_") and name in text
-        if is_named or repr(value) in text:
+        # A short value, such as 1, may stand in any text.
+        is_quoted = len(value) >= SHORTEST_VALUE and repr(value) in text
+        if is_named or is_quoted:
             names.append(name)
     return names

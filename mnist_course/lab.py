@@ -118,10 +118,16 @@ def _fits_sockets(folder):
     return len(os.fsencode(folder)) + SOCKET_NAME_LENGTH <= MAX_SOCKET_PATH
 
 
+# Variables with which IPython does not start, or does not answer, unless they hold a number.
+NOT_FOR_KERNELS = ("SOURCE_DATE_EPOCH", "IPYTHON_SUPPRESS_CONFIG_ERRORS")
+
+
 def _prepare_environment(folder):
     """Set what JupyterLab, its kernels and its terminals inherit."""
     _replace_unwritable_folders(folder)
     _write_kernel(folder / "share" / "kernels" / "python3")
+    for name in NOT_FOR_KERNELS:
+        os.environ.pop(name, None)
     # Connection files have the kernels' keys, and the server's file its token.
     os.environ["JUPYTER_RUNTIME_DIR"] = str(folder)
     # The first place where kernels are looked for. What a user has named comes later.

@@ -48,6 +48,7 @@ def test_a_variable_is_found_by_its_name_and_by_its_value_in_quotes(monkeypatch)
     )
     assert quoted_variables("LONG_NAME 1 is not supported, nor is 'abc'") == ["A", "LONG_NAME"]
     assert quoted_variables("A cat says abc, not '3'") == []
+    assert quoted_variables("expected '1' or '2'") == []
 
 
 def test_a_variable_that_opencv_reads_at_its_first_use_is_named(monkeypatch):

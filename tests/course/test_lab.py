@@ -74,7 +74,8 @@ def test_kernels_are_this_python_and_are_reached_through_a_private_folder(tmp_pa
     (folder / "work").mkdir()
     (folder / "work" / "types.py").write_text("raise SystemExit")
     settings = open_settings(tmp_path / "settings")
-    with learners_lab(folder, JUPYTER_PATH=other_kernel, JUPYTER_CONFIG_DIR=settings) as lab:
+    odd = {"SOURCE_DATE_EPOCH": "", "IPYTHON_SUPPRESS_CONFIG_ERRORS": "perhaps"}
+    with learners_lab(folder, JUPYTER_PATH=other_kernel, JUPYTER_CONFIG_DIR=settings, **odd) as lab:
         kernels = [start_kernel(lab), start_kernel(lab)]
         program, runtime, connection = about_itself(lab, kernels[0])
         assert program == lab.process.cmdline()[0]
