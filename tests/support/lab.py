@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import socket
 import sys
 import time
 import urllib.request
@@ -110,11 +111,17 @@ def _wait_for(server, log):
     """Return the server's url and token, from the address that it tells people to open."""
     end = time.monotonic() + 60
     while server.poll() is None and time.monotonic() < end:
-        shown = re.search(r"(http://127\.0\.0\.1:\d+/)lab\?token=(\w+)", log.read_text())
-        if shown:
-            return shown[1], shown[2]
+        shown = re.search(r"(http://127\.0\.0\.1:(\d+)/)lab\?token=(\w+)", log.read_text())
+        # On a busy machine it tells its address a moment before it answers there.
+        if shown and _answers(int(shown[2])):
+            return shown[1], shown[3]
         time.sleep(0.1)
     pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+def _answers(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def ask(lab, path, data=None):

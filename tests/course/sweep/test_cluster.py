@@ -87,7 +87,7 @@ def test_certificates_that_are_missing_or_none_are_told_in_one_line(folder):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("[", "bad.yaml"), ("logging: {version: 99}", "Unsupported version: 99")],
+    [("[", "A dask config file at"), ("logging: {version: 99}", "Unsupported version: 99")],
 )
 def test_settings_with_which_dask_does_not_start_are_told_in_one_line(tmp_path, content, reason):
     (tmp_path / "bad.yaml").write_text(content)
