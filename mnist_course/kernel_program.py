@@ -13,7 +13,7 @@ import sys
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
-from mnist_course.output_limit import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
+from mnist_course.kernel_limits import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
 
 # The number of an option of Linux' prctl: the signal that comes when the parent has ended.
 PR_SET_PDEATHSIG = 1

@@ -22,8 +22,8 @@ from jupyter_client.utils import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
+from mnist_course.kernel_limits import MAX_OUTPUT_BYTES, SILENCING_VARIABLES, TOO_MUCH_OUTPUT
 from mnist_course.notebooks import cell_name
-from mnist_course.output_limit import MAX_OUTPUT_BYTES, TOO_MUCH_OUTPUT
 from mnist_helpers.scratch import scratch_folder
 
 ENGINE_NAME = "mnist_course"
@@ -58,10 +58,7 @@ NOT_FOR_KERNELS = (
     "PYTHONSTARTUP",
     # Warnings could become errors.
     "PYTHONWARNINGS",
-    # Set to what they do not expect, these let IPython answer nothing, or end at once.
-    "IPYTHON_SUPPRESS_CONFIG_ERRORS",
-    "SOURCE_DATE_EPOCH",
-    "TRAITLETS_APPLICATION_RAISE_CONFIG_FILE_ERROR",
+    *SILENCING_VARIABLES,
     # All cells would have one name, by which tracebacks find their lines.
     "IPYKERNEL_CELL_NAME",
 )

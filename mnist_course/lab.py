@@ -16,6 +16,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+from mnist_course.kernel_limits import SILENCING_VARIABLES
 from mnist_course.signals import run_program
 from mnist_course.work import NOTEBOOKS, WORK, copy_notebooks, describe
 from mnist_helpers.library_settings import can_write
@@ -118,15 +119,11 @@ def _fits_sockets(folder):
     return len(os.fsencode(folder)) + SOCKET_NAME_LENGTH <= MAX_SOCKET_PATH
 
 
-# Variables with which IPython does not start, or does not answer, unless they hold a number.
-NOT_FOR_KERNELS = ("SOURCE_DATE_EPOCH", "IPYTHON_SUPPRESS_CONFIG_ERRORS")
-
-
 def _prepare_environment(folder):
     """Set what JupyterLab, its kernels and its terminals inherit."""
     _replace_unwritable_folders(folder)
     _write_kernel(folder / "share" / "kernels" / "python3")
-    for name in NOT_FOR_KERNELS:
+    for name in SILENCING_VARIABLES:
         os.environ.pop(name, None)
     # Connection files have the kernels' keys, and the server's file its token.
     os.environ["JUPYTER_RUNTIME_DIR"] = str(folder)

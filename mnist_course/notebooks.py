@@ -387,50 +387,27 @@ def _replace_places(value, names):
     return value
 
 
-def is_executed(path):
-    """Tell whether a notebook is what a run has come to.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    bool
-        False also if it cannot be read.
-
-    Examples
-    --------
-    >>> is_executed(find_notebooks(["01_dense_network"])[0])
-    False
-    """
-    return OUTCOME_KEY in _read_if_possible(path).metadata
-
-
-def is_edited(path):
+def is_edited(executed):
     """Tell whether somebody has changed the cells of an executed notebook since it was written.
 
     Parameters
     ----------
-    path : pathlib.Path
+    executed : nbformat.NotebookNode
 
     Returns
     -------
     bool
-        False also if it cannot be read, or was written by a version that kept no checksum.
+        False also if no run has written it, or one of a version that kept no checksum.
 
     Examples
     --------
-    >>> is_edited(find_notebooks(["01_dense_network"])[0])
+    >>> is_edited(nbformat.v4.new_notebook())
     False
     """
-    if not path.is_file():
-        return False
-    notebook = _read_if_possible(path)
-    outcome = notebook.metadata.get(OUTCOME_KEY)
+    outcome = executed.metadata.get(OUTCOME_KEY)
     if not isinstance(outcome, dict) or CELLS_KEY not in outcome:
         return False
-    return outcome[CELLS_KEY] != cells_checksum(notebook)
+    return outcome[CELLS_KEY] != cells_checksum(executed)
 
 
 def cells_checksum(notebook):
@@ -464,7 +441,7 @@ def read_outcome(path):
     >>> read_outcome(find_notebooks(["01_dense_network"])[0])["notebook"]
     '01_dense_network'
     """
-    notebook = _read_if_possible(Path(path))
+    notebook = read_if_possible(Path(path))
     try:
         record = read_record(notebook)
     except ValueError:
@@ -483,8 +460,14 @@ def read_outcome(path):
     }
 
 
-def _read_if_possible(path):
-    """Read a notebook; one that is damaged, or not there, has no cells."""
+def read_if_possible(path):
+    """Read a notebook; one that is damaged, or not there, has no cells.
+
+    Examples
+    --------
+    >>> read_if_possible("no/such.ipynb").cells
+    []
+    """
     try:
         return load_notebook(path)
     except (OSError, ValueError):

@@ -18,8 +18,8 @@ from mnist_course.notebooks import (
     cells_checksum,
     find_notebooks,
     is_edited,
-    is_executed,
     outcome_texts,
+    read_if_possible,
     read_notebook,
     strip_outputs,
 )
@@ -215,32 +215,35 @@ def _check_replaced(output, paths):
     copies = [output / path.name for path in paths]
     pages = [copy_path.with_suffix(".html") for copy_path in copies]
     for path in copies:
-        if path.is_file() and not is_executed(path):
-            raise ValueError(_describe_strange(path, "was not written by a run"))
-        refuse_edited(path)
+        if path.is_file():
+            notebook = read_if_possible(path)
+            if OUTCOME_KEY not in notebook.metadata:
+                raise _refusal(path, "was not written by a run")
+            refuse_edited(path, notebook)
     for path in [*pages, output / "index.html"]:
         if path.is_file() and not has_mark(path, PAGE_MARK):
-            raise ValueError(_describe_strange(path, "was not written by a run"))
+            raise _refusal(path, "was not written by a run")
 
 
-def refuse_edited(path):
+def refuse_edited(path, notebook):
     """Refuse to replace an executed notebook into which somebody has written since.
 
     Parameters
     ----------
     path : pathlib.Path
-        It need not exist.
+        Where it lies, for the message.
+    notebook : nbformat.NotebookNode
 
     Raises
     ------
     ValueError
     """
-    if is_edited(path):
-        raise ValueError(_describe_strange(path, "has been edited since a run wrote it"))
+    if is_edited(notebook):
+        raise _refusal(path, "has been edited since a run wrote it")
 
 
-def _describe_strange(path, reason):
-    return f"{path} {reason}, and would be replaced: move it, or name another folder"
+def _refusal(path, reason):
+    return ValueError(f"{path} {reason}, and would be replaced: move it, or name another folder")
 
 
 def check_temporary_folder():

@@ -140,11 +140,7 @@ def _sentence(check, answer):
 
 
 def _is_ended(thread):
-    """End a thread, and say whether that came about.
-
-    Not for tests that measure coverage while an answer waits for something outside of Python: until
-    that thread has its turn, Python 3.11 does nothing else while it is traced.
-    """
+    """End a thread, and say whether that came about."""
     for _ in range(_ENDING_TRIES):
         end_thread(thread.ident)
         thread.join(_ENDING_SECONDS)

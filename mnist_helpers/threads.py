@@ -6,7 +6,9 @@ import ctypes
 def end_thread(thread):
     """Let a thread end at its next step in Python; one that waits ends after that.
 
-    Code that catches all errors, with ``except:`` alone, goes on all the same.
+    Code that catches all errors, with ``except:`` alone, goes on all the same. While a debugger or
+    coverage traces, Python 3.11 does nothing else until that thread has its turn: where it waits
+    for something outside of Python, so does everything.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ def _collect(folder):
     """
     if not os.access(folder, os.W_OK):
         problem = (
-            f"{folder / 'runs.csv'} is not written, for you may not write there: copy {folder} to "
+            f"{folder / TABLE} is not written, for you may not write there: copy {folder} to "
             "a place of your own, and collect there"
         )
         return list(read_results(folder).values()), problem

@@ -7,6 +7,7 @@ import nbformat
 
 from mnist_course.errors import describe_failure, reason_of
 from mnist_course.files import lock_folder
+from mnist_course.notebooks import read_if_possible
 from mnist_course.run import refuse_edited
 from mnist_course.sweep.cluster import (
     MAX_SECONDS,
@@ -70,7 +71,8 @@ def run_plan(plan, *, output=None, cluster=None, timeout=None, retry_failed=Fals
             results = _read_finished(output, runs, retry_failed)
             waiting = {run: runs[run] for run in runs if run not in results}
             for run in waiting:
-                refuse_edited(output / "runs" / f"{run}.ipynb")
+                earlier = output / "runs" / f"{run}.ipynb"
+                refuse_edited(earlier, read_if_possible(earlier))
             settings = {"expected": environment, "threads": threads, "timeout": timeout}
             with SweepBar(len(runs), results.values(), environment) as bar:
                 for run, outcome in _run_all(client, plan, waiting, settings, bar):
